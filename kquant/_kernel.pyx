@@ -1,0 +1,384 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: initializedcheck=False, embedsignature=True
+"""The binding: checks shapes, releases the GIL, calls kernel/kquant.h.
+
+Nothing is computed here. Shapes are checked because memory safety depends on
+them; whether a value makes sense is checked above, in Python, where it can be
+said best.
+"""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
+
+cdef extern from "kquant.h" nogil:
+    enum:
+        KQ_BUCKETS, KQ_CELLS, KQ_CELL_SIZE, KQ_CHANNELS, KQ_CODE_BITS, KQ_DEPTH
+        KQ_LANES, KQ_MAX_COLORS, KQ_ONE, KQ_SUMS
+
+    ctypedef struct kq_image:
+        const uint8_t *data
+        size_t height, width
+        ptrdiff_t row, pixel, channel
+
+    ctypedef struct kq_points:
+        size_t n, stride
+        const int16_t *coords
+        const int64_t *weights
+
+    ctypedef struct kq_level:
+        size_t count
+        const uint32_t *start
+        const uint32_t *child
+        const int16_t *low
+        const int16_t *high
+
+    ctypedef struct kq_tree:
+        kq_points points
+        kq_level level[3]
+
+    void kq_bucket_sizes(const kq_image *, uint32_t *)
+    void kq_bucket_fill(const kq_image *, uint32_t *, uint16_t *)
+    size_t kq_count_colors(const uint16_t *, const uint32_t *, size_t, size_t,
+                           uint8_t *, int64_t *)
+    void kq_codes(const uint8_t *, size_t, uint32_t *)
+    void kq_load(const uint8_t *, size_t, size_t, int16_t *)
+    void kq_cell_counts(const uint32_t *, size_t, size_t *)
+    size_t kq_coarsen(const kq_points *, const uint32_t *, int, size_t,
+                      uint32_t *, int16_t *, int64_t *)
+    size_t kq_blocks(const uint32_t *, size_t, size_t, uint32_t *)
+    void kq_boxes(const kq_points *, const uint32_t *, size_t, int16_t *, int16_t *)
+    size_t kq_start(const kq_points *, size_t, uint32_t *, int16_t *)
+    void kq_splits(const kq_points *, const uint8_t *, size_t, uint32_t *, double *,
+                   int16_t *)
+    size_t kq_assign(const kq_tree *, size_t, size_t, const int16_t *, size_t,
+                     uint8_t *, int64_t *)
+    size_t kq_update(const int64_t *, size_t, int, int16_t *)
+    double kq_error(const int64_t *, const int16_t *, size_t, double)
+    double kq_total(const kq_points *, int64_t *)
+    void kq_merges(const int64_t *, const int16_t *, size_t, double *, int32_t *)
+    int64_t kq_measure(const uint8_t *, const int64_t *, const uint8_t *, size_t,
+                       const uint8_t *, uint32_t *)
+    void kq_lookup_build(const uint32_t *, const uint8_t *, size_t, uint32_t *,
+                         uint8_t *)
+    void kq_lookup(const kq_image *, const uint32_t *, const uint8_t *, uint8_t *)
+    int kq_use_level(int)
+
+BUCKETS = KQ_BUCKETS
+CELLS = KQ_CELLS
+CELL_SIZE = KQ_CELL_SIZE
+CHANNELS = KQ_CHANNELS
+CODE_BITS = KQ_CODE_BITS
+DEPTH = KQ_DEPTH
+LANES = KQ_LANES
+MAX_COLORS = KQ_MAX_COLORS
+ONE = KQ_ONE
+SUMS = KQ_SUMS
+
+
+cdef int need(bint condition, str what) except -1:
+    if not condition:
+        raise ValueError(f"kernel: {what}")
+    return 0
+
+
+# ---- instruction-set levels
+
+_LEVELS = {"base": 1, "v3": 3, "v4": 4}
+_level = "base"
+
+
+def use_level(str name):
+    """Run this instruction-set level from now on; False if it is not there."""
+    global _level
+    if not kq_use_level(_LEVELS[name]):
+        return False
+    _level = name
+    return True
+
+
+def level():
+    """Name the instruction-set level that runs: "base", "v3" or "v4"."""
+    return _level
+
+
+# The best one, once, at import: choosing on first use would be a data race.
+for _name in _LEVELS:
+    use_level(_name)
+
+
+# ---- histogram
+
+cdef kq_image as_image(const uint8_t[:, :, :] pixels) except *:
+    cdef kq_image image
+    need(pixels.shape[2] == KQ_CHANNELS, "pixels must have three channels")
+    need(pixels.shape[0] > 0 and pixels.shape[1] > 0, "no pixels")
+    image.data = &pixels[0, 0, 0]
+    image.height, image.width = pixels.shape[0], pixels.shape[1]
+    image.row, image.pixel = pixels.strides[0], pixels.strides[1]
+    image.channel = pixels.strides[2]
+    return image
+
+
+def bucket_sizes(const uint8_t[:, :, :] pixels, uint32_t[::1] sizes):
+    """pixels (H, W, 3) -> sizes (BUCKETS,)."""
+    cdef kq_image image = as_image(pixels)
+    need(sizes.shape[0] == KQ_BUCKETS, "sizes")
+    with nogil:
+        kq_bucket_sizes(&image, &sizes[0])
+
+
+def bucket_fill(const uint8_t[:, :, :] pixels, uint32_t[::1] cursor,
+                uint16_t[::1] low):
+    """pixels (H, W, 3), cursor (BUCKETS,) in and out -> low (pixels,).
+
+    The cursors must be those that bucket_sizes() gives for these pixels.
+    """
+    cdef kq_image image = as_image(pixels)
+    need(cursor.shape[0] == KQ_BUCKETS, "cursor")
+    need(low.shape[0] >= 1, "low")
+    with nogil:
+        kq_bucket_fill(&image, &cursor[0], &low[0])
+
+
+def count_colors(const uint16_t[::1] low, const uint32_t[::1] bounds, size_t first,
+                 size_t last, uint8_t[:, ::1] colors, int64_t[::1] counts):
+    """low, bounds (BUCKETS + 1,) -> colors (n, 3), counts (n,); returns n."""
+    need(bounds.shape[0] == KQ_BUCKETS + 1 and first < last <= KQ_BUCKETS, "bounds")
+    need(bounds[last] <= <size_t>low.shape[0] and low.shape[0] > 0, "low")
+    cdef size_t room = bounds[last] - bounds[first], n
+    need(room <= <size_t>colors.shape[0] and colors.shape[1] == KQ_CHANNELS, "colors")
+    need(room <= <size_t>counts.shape[0], "counts")
+    if room == 0:
+        return 0
+    with nogil:
+        n = kq_count_colors(&low[0], &bounds[0], first, last, &colors[0, 0],
+                            &counts[0])
+    return n
+
+
+def codes(const uint8_t[:, ::1] colors, uint32_t[::1] codes):
+    """colors (n, 3) -> Morton codes (n,)."""
+    cdef size_t n = colors.shape[0]
+    need(colors.shape[1] == KQ_CHANNELS and <size_t>codes.shape[0] == n, "codes")
+    if n:
+        with nogil:
+            kq_codes(&colors[0, 0], n, &codes[0])
+
+
+def cell_counts(const uint32_t[::1] codes, size_t[::1] cells):
+    """codes (n,) -> occupied cells by number of leading bits (CODE_BITS + 1,)."""
+    need(cells.shape[0] == KQ_CODE_BITS + 1 and codes.shape[0] > 0, "cells")
+    with nogil:
+        kq_cell_counts(&codes[0], codes.shape[0], &cells[0])
+
+
+# ---- points, tree, k-means
+
+def load(const uint8_t[:, ::1] colors, int16_t[:, ::1] coords):
+    """colors (n, 3) -> coords (3, n + LANES or more)."""
+    cdef size_t n = colors.shape[0], stride = coords.shape[1]
+    need(n > 0 and colors.shape[1] == KQ_CHANNELS, "colors")
+    need(coords.shape[0] == KQ_CHANNELS and stride >= n + KQ_LANES, "coords")
+    with nogil:
+        kq_load(&colors[0, 0], n, stride, &coords[0, 0])
+
+
+def blocks(const uint32_t[::1] codes, size_t capacity, uint32_t[::1] start):
+    """codes (n,) -> start (n + 1,), of which count + 1 are used; returns count."""
+    cdef size_t n = codes.shape[0], count
+    need(n > 0 and capacity > 0 and <size_t>start.shape[0] > n, "start")
+    with nogil:
+        count = kq_blocks(&codes[0], n, capacity, &start[0])
+    return count
+
+
+cdef class Tree:
+    """Weighted points in Morton order and the blocks over them.
+
+    Parameters
+    ----------
+    coords : (3, n + LANES or more) int16
+    weights : (n,) int64
+    levels : DEPTH tuples (start, child, low, high), coarse to fine
+        start, child (count + 1,) uint32: first point of each block and its first
+        block on the next level; low, high (count, 3) int16: filled in here.
+    """
+
+    cdef kq_tree tree
+    cdef object kept  # the arrays that the tree points into
+    cdef readonly size_t n, roots
+
+    def __cinit__(self, const int16_t[:, ::1] coords, const int64_t[::1] weights,
+                  list levels):
+        cdef kq_points *points = &self.tree.points
+        cdef size_t depth
+        self.n = points.n = weights.shape[0]
+        points.stride = coords.shape[1]
+        need(self.n > 0, "no points")
+        need(coords.shape[0] == KQ_CHANNELS, "coords")
+        need(points.stride >= self.n + KQ_LANES, "coords without padding")
+        need(len(levels) == KQ_DEPTH, "levels")
+        points.coords, points.weights = &coords[0, 0], &weights[0]
+        self.kept = coords, weights, tuple(levels)
+        for depth in range(KQ_DEPTH):
+            start, child, low, high = levels[depth]
+            self.set_level(depth, start, child, low, high)
+        for depth in range(KQ_DEPTH - 1):
+            need(self.tree.level[depth].child[self.tree.level[depth].count]
+                 == self.tree.level[depth + 1].count, "child")
+        self.roots = self.tree.level[0].count
+
+    cdef int set_level(self, size_t depth, const uint32_t[::1] start,
+                       const uint32_t[::1] child, int16_t[:, ::1] low,
+                       int16_t[:, ::1] high) except -1:
+        cdef kq_level *level = &self.tree.level[depth]
+        cdef size_t count = start.shape[0] - 1
+        need(start.shape[0] > 1 and start[count] == self.n, "start")
+        need(child.shape[0] == start.shape[0], "child")
+        need(<size_t>low.shape[0] == count and low.shape[1] == KQ_CHANNELS, "low")
+        need(<size_t>high.shape[0] == count and high.shape[1] == KQ_CHANNELS, "high")
+        level.count, level.start, level.child = count, &start[0], &child[0]
+        level.low, level.high = &low[0, 0], &high[0, 0]
+        with nogil:
+            kq_boxes(&self.tree.points, level.start, count, &low[0, 0], &high[0, 0])
+        return 0
+
+    def total(self, int64_t[::1] total):
+        """total (SUMS,): the sums of all points; returns their energy."""
+        cdef double energy
+        need(total.shape[0] == KQ_SUMS, "total")
+        with nogil:
+            energy = kq_total(&self.tree.points, &total[0])
+        return energy
+
+    def coarsen(self, const uint32_t[::1] codes, int bits, uint32_t[::1] out_codes,
+                int16_t[:, ::1] out_coords, int64_t[::1] out_weights):
+        """Merge the points that share the first `bits` bits of their codes."""
+        cdef size_t m
+        need(<size_t>codes.shape[0] == self.n, "codes")
+        need(0 <= bits <= KQ_CODE_BITS and out_coords.shape[0] == KQ_CHANNELS, "bits")
+        need(out_codes.shape[0] == out_weights.shape[0] > 0, "out_codes")
+        need(out_coords.shape[1] >= out_codes.shape[0] + KQ_LANES, "out_coords")
+        with nogil:
+            m = kq_coarsen(&self.tree.points, &codes[0], bits, out_coords.shape[1],
+                           &out_codes[0], &out_coords[0, 0], &out_weights[0])
+        return m
+
+    def start(self, uint32_t[::1] order, int16_t[:, ::1] centroids):
+        """order (n,) scratch -> centroids (k, 3); returns how many are set."""
+        cdef size_t k = centroids.shape[0], used
+        check_centroids(centroids)
+        need(<size_t>order.shape[0] == self.n, "order")
+        with nogil:
+            used = kq_start(&self.tree.points, k, &order[0], &centroids[0, 0])
+        return used
+
+    def splits(self, const uint8_t[::1] labels, uint32_t[::1] order, double[::1] gains,
+               int16_t[:, :, ::1] halves):
+        """labels, order scratch -> gains (k,), halves (k, 2, 3)."""
+        cdef size_t k = gains.shape[0]
+        need(<size_t>labels.shape[0] == self.n, "labels")
+        need(<size_t>order.shape[0] == self.n, "order")
+        need(0 < k <= KQ_MAX_COLORS and <size_t>halves.shape[0] == k, "halves")
+        need(halves.shape[1] == 2 and halves.shape[2] == KQ_CHANNELS, "halves")
+        with nogil:
+            kq_splits(&self.tree.points, &labels[0], k, &order[0], &gains[0],
+                      &halves[0, 0, 0])
+
+    def assign(self, size_t first, size_t last, const int16_t[:, ::1] centroids,
+               uint8_t[::1] labels, int64_t[:, ::1] sums):
+        """Label the points of the root blocks first..last-1.
+
+        labels (n,), all below k, and sums (k, SUMS) in and out; returns how many
+        labels changed.
+        """
+        cdef size_t k = centroids.shape[0], changed
+        check_centroids(centroids)
+        check_sums(sums, k)
+        need(first <= last <= self.roots, "root blocks")
+        need(<size_t>labels.shape[0] == self.n, "labels")
+        with nogil:
+            changed = kq_assign(&self.tree, first, last, &centroids[0, 0], k,
+                                &labels[0], &sums[0, 0])
+        return changed
+
+
+cdef int check_centroids(const int16_t[:, ::1] centroids) except -1:
+    need(0 < centroids.shape[0] <= KQ_MAX_COLORS, "centroids")
+    need(centroids.shape[1] == KQ_CHANNELS, "centroids")
+    return 0
+
+
+cdef int check_sums(const int64_t[:, ::1] sums, size_t k) except -1:
+    need(<size_t>sums.shape[0] == k and sums.shape[1] == KQ_SUMS, "sums")
+    return 0
+
+
+def update(const int64_t[:, ::1] sums, int grid, int16_t[:, ::1] centroids):
+    """sums (k, SUMS), centroids (k, 3) in and out; returns how many moved."""
+    cdef size_t k = centroids.shape[0], moved
+    check_centroids(centroids)
+    check_sums(sums, k)
+    need(grid > 0, "grid")
+    with nogil:
+        moved = kq_update(&sums[0, 0], k, grid, &centroids[0, 0])
+    return moved
+
+
+def error(const int64_t[:, ::1] sums, const int16_t[:, ::1] centroids, double energy):
+    """Squared error of the centroids, in colour values squared."""
+    check_centroids(centroids)
+    check_sums(sums, centroids.shape[0])
+    return kq_error(&sums[0, 0], &centroids[0, 0], centroids.shape[0], energy)
+
+
+def merges(const int64_t[:, ::1] sums, const int16_t[:, ::1] centroids,
+           double[::1] costs, int32_t[::1] partners):
+    """sums (k, SUMS), centroids (k, 3) -> costs (k,), partners (k,)."""
+    cdef size_t k = centroids.shape[0]
+    check_centroids(centroids)
+    check_sums(sums, k)
+    need(<size_t>costs.shape[0] == k and <size_t>partners.shape[0] == k, "costs")
+    with nogil:
+        kq_merges(&sums[0, 0], &centroids[0, 0], k, &costs[0], &partners[0])
+
+
+# ---- results
+
+def measure(const uint8_t[:, ::1] colors, const int64_t[::1] counts,
+            const uint8_t[::1] labels, const uint8_t[:, ::1] palette):
+    """Exact (sum of squared distances, largest squared distance).
+
+    Every label must be below len(palette).
+    """
+    cdef size_t n = colors.shape[0]
+    cdef uint32_t largest
+    cdef int64_t total
+    need(n > 0 and colors.shape[1] == KQ_CHANNELS, "colors")
+    need(<size_t>counts.shape[0] == n and <size_t>labels.shape[0] == n, "counts")
+    need(0 < palette.shape[0] and palette.shape[1] == KQ_CHANNELS, "palette")
+    with nogil:
+        total = kq_measure(&colors[0, 0], &counts[0], &labels[0], n, &palette[0, 0],
+                           &largest)
+    return total, largest
+
+
+def lookup_build(const uint32_t[::1] codes, const uint8_t[::1] labels,
+                 uint32_t[::1] slots, uint8_t[:, ::1] table):
+    """codes (n,), labels (n,) -> slots (CELLS,), table (cells, CELL_SIZE)."""
+    cdef size_t n = codes.shape[0]
+    need(n > 0 and <size_t>labels.shape[0] == n, "labels")
+    need(slots.shape[0] == KQ_CELLS and table.shape[0] > 0, "slots")
+    need(table.shape[1] == KQ_CELL_SIZE, "table")
+    with nogil:
+        kq_lookup_build(&codes[0], &labels[0], n, &slots[0], &table[0, 0])
+
+
+def lookup(const uint8_t[:, :, :] pixels, const uint32_t[::1] slots,
+           const uint8_t[:, ::1] table, uint8_t[:, ::1] indices):
+    """pixels (H, W, 3), all in the table -> indices (H, W)."""
+    cdef kq_image image = as_image(pixels)
+    need(slots.shape[0] == KQ_CELLS and table.shape[1] == KQ_CELL_SIZE, "table")
+    need(indices.shape[0] == pixels.shape[0], "indices")
+    need(indices.shape[1] == pixels.shape[1], "indices")
+    with nogil:
+        kq_lookup(&image, &slots[0], &table[0, 0], &indices[0, 0])

@@ -1,0 +1,153 @@
+"""The command line: arguments in, a summary or one line of trouble out."""
+
+import argparse
+import contextlib
+import os
+import sys
+import warnings
+from typing import NoReturn
+
+from . import __version__
+from .errors import InvalidTypeError, InvalidValueError, KquantError, OutputExistsError
+from .pipeline import FileReport, quantize_file
+
+FAILED, USAGE, EXISTS, INTERRUPTED = 1, 2, 15, 130
+
+DESCRIPTION = """\
+Reduce an image to a palette of at most 256 colours, and write it as an indexed PNG.
+"""
+
+EPILOG = """\
+kquant bench [IMAGE ...] compares the kernel with NumPy (kquant bench --help).
+
+exit codes: 0 done; 1 the file could not be read or written; 2 wrong usage;
+15 the output exists and --force was not given; 130 interrupted.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where to read more."""
+        self.exit(USAGE, f"kquant: {message}. See {self.prog} --help.\n")
+
+
+def make_parser() -> Parser:
+    """Describe the command line."""
+    parser = Parser(
+        prog="kquant",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "image", metavar="IMAGE", help="file to read; to start with -, put -- before it"
+    )
+    add("-k", "--colors", type=int, default=256, metavar="N", help="1..256 (256)")
+    add(
+        "-o", "--output", metavar="FILE", help="PNG to write (NAME-kq.png beside IMAGE)"
+    )
+    add("-f", "--force", action="store_true", help="replace an existing output")
+    add("--seed", type=int, default=0, metavar="N", help="try other optima (0)")
+    add("--threads", type=int, metavar="N", help="at most so many (all cores allowed)")
+    add("--quiet", action="store_true", help="print no summary")
+    add("--version", action="version", version=f"kquant {__version__}")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code (`EPILOG` lists them).
+    """
+    if arguments is None:
+        arguments = sys.argv[1:]
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # those of libraries are not for users
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        if arguments[:1] == ["bench"]:
+            from .bench import main as bench
+
+            return bench(arguments[1:])
+        return _quantize(make_parser().parse_args(arguments))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads what we print: no reason to complain, nor at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    try:
+        report = quantize_file(
+            options.image,
+            options.output,
+            options.colors,
+            force=options.force,
+            seed=options.seed,
+            threads=options.threads,
+        )
+    except OutputExistsError as error:
+        return complain(
+            f"{options.image}: {error.path} exists. "
+            "Use --force to overwrite or -o for another name.",
+            EXISTS,
+        )
+    except (InvalidValueError, InvalidTypeError) as error:
+        return complain(f"{options.image}: {error}. See kquant --help.", USAGE)
+    except KquantError as error:
+        return complain(str(error), FAILED)
+    except MemoryError:
+        return complain(f"{options.image}: not enough memory. Scale it down.", FAILED)
+    if not options.quiet:
+        print(summary(report))
+    return 0
+
+
+def complain(message: str, code: int) -> int:
+    """Print one line to stderr; return the exit code."""
+    print(f"kquant: {printable(message)}", file=sys.stderr)
+    return code
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey instead of show, as file names can hold it."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def summary(report: FileReport) -> str:
+    """Say in three lines what became of a file."""
+    image = report.image
+    height, width = image.indices.shape
+    quality = (
+        "lossless"
+        if image.lossless
+        else f"MSE {image.mse:.2f}, PSNR {image.psnr:.2f} dB, "
+        f"largest error {image.max_error:.1f}"
+    )
+    change = 100 * (report.bytes_after / report.bytes_before - 1)
+    grew = ": the file grew" if change > 0 else ""
+    return (
+        f"{printable(str(report.source))} -> {printable(str(report.target))}\n"
+        f"{width} x {height} pixels, "
+        f"{image.distinct:,} colours -> {len(image.palette)}, {quality}\n"
+        f"{report.bytes_before:,} -> {report.bytes_after:,} bytes "
+        f"({change:+.1f} %{grew}), "
+        f"{report.seconds:.3f} s, {image.indices.size / report.seconds / 1e6:.1f} Mpx/s"
+    )

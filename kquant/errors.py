@@ -1,0 +1,38 @@
+"""What can go wrong, as types: every error of this package is a `KquantError`."""
+
+
+class KquantError(Exception):
+    """Base of all errors that kquant raises on purpose."""
+
+
+class InvalidValueError(KquantError, ValueError):
+    """An argument has the right type but a value that cannot be used."""
+
+
+class InvalidTypeError(KquantError, TypeError):
+    """An argument has a type that cannot be used."""
+
+
+class ImageFileError(KquantError, OSError):
+    """A file cannot be read as an image, or the result cannot be written.
+
+    Parameters
+    ----------
+    path : str
+        The file, as the caller named it.
+    problem : str
+        What happened.
+    advice : str
+        What to do about it.
+    """
+
+    def __init__(self, path: object, problem: str, advice: str) -> None:
+        super().__init__(f"{path}: {problem}. {advice}.")
+        self.path, self.problem, self.advice = str(path), problem, advice
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.path, self.problem, self.advice)
+
+
+class OutputExistsError(ImageFileError, FileExistsError):
+    """The output exists and overwriting it was not asked for."""

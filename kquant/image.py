@@ -1,0 +1,338 @@
+"""Files and Pillow images to arrays and back: all that knows Pillow or the disk."""
+
+import contextlib
+import os
+import secrets
+import stat
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import (
+    ImageFileError,
+    InvalidTypeError,
+    InvalidValueError,
+    OutputExistsError,
+)
+
+ImageLike: TypeAlias = Image.Image | npt.ArrayLike
+PathLike: TypeAlias = str | os.PathLike[str]
+
+# What Pillow may decode. EPS starts Ghostscript, PSD, PDF and scientific formats
+# are large attack surfaces and nobody quantizes them.
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000")
+
+# What damaged files make Pillow's decoders raise.
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, MemoryError, zlib.error)
+
+
+# ---- images and arrays
+
+
+def as_pixels(image: ImageLike) -> np.ndarray:
+    """Bring an image into the one form that the rest works on.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image or array_like
+        A Pillow image of any mode, or an array (H, W) or (H, W, 1|2|3|4) of uint8,
+        uint16 or float in 0..1, with any strides.
+
+    Returns
+    -------
+    (H, W, 3) uint8 array, H and W at least 1; a view where that is possible.
+
+    Raises
+    ------
+    TypeError
+        If it is no image, or an array of another type.
+    ValueError
+        If it has another shape, no pixels, floats beyond 0..1, or transparency.
+    """
+    if isinstance(image, Image.Image):
+        return _array_pixels(_pillow_array(image))
+    if isinstance(image, str | bytes | os.PathLike):
+        raise InvalidTypeError(
+            f"image must be a Pillow image or an array, got {type(image).__name__}; "
+            "quantize_file() takes paths"
+        )
+    try:
+        array = np.asarray(image)
+    except (ValueError, TypeError) as error:
+        raise InvalidTypeError(f"image cannot be made an array: {error}") from None
+    return _array_pixels(array)
+
+
+def _pillow_array(image: Image.Image) -> np.ndarray:
+    """Give the samples of any Pillow image in a layout that _array_pixels() takes."""
+    if min(image.size) == 0:
+        raise InvalidValueError(f"image has no pixels: {image.width} x {image.height}")
+    if image.has_transparency_data and image.mode not in ("RGBA", "LA"):
+        image = image.convert("RGBA")
+    if image.mode == "I":  # 32 bits wide, but used for 16-bit files
+        samples = np.asarray(image)
+        if samples.min() < 0 or samples.max() > 65535:
+            raise InvalidValueError(
+                "image of mode I must hold 0..65535, "
+                f"got {samples.min()}..{samples.max()}"
+            )
+        return samples.astype(np.uint16)
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16, copy=False)  # to this byte order
+    if image.mode not in ("L", "LA", "RGB", "RGBA", "F"):
+        try:
+            image = image.convert("L" if image.mode == "1" else "RGB")
+        except ValueError:
+            raise InvalidValueError(
+                f"image has mode {image.mode}, which Pillow cannot convert to RGB"
+            ) from None
+    return np.asarray(image)
+
+
+def _array_pixels(array: np.ndarray) -> np.ndarray:
+    if array.ndim not in (2, 3) or (
+        array.ndim == 3 and array.shape[2] not in range(1, 5)
+    ):
+        raise InvalidValueError(
+            f"image must be (H, W) or (H, W, 1|2|3|4), got shape {array.shape}"
+        )
+    if array.size == 0:
+        raise InvalidValueError(f"image has no pixels: shape {array.shape}")
+    samples = _as_bytes(array)
+    if samples.ndim == 2:
+        samples = samples[:, :, np.newaxis]
+    channels = samples.shape[2]
+    if channels in (2, 4):
+        if samples[:, :, -1].min() < 255:
+            raise InvalidValueError(
+                "image has transparent pixels, which kquant cannot quantize yet"
+            )
+        samples = samples[:, :, : channels - 1]
+    return np.broadcast_to(samples, (*samples.shape[:2], 3))
+
+
+def _as_bytes(array: np.ndarray) -> np.ndarray:
+    """Bring samples to 0..255: v / 257 of 16 bits, 255 v of floats, rounded."""
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype == bool:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind == "f":
+        if not (array.min() >= 0 and array.max() <= 1):  # also refuses NaN
+            raise InvalidValueError(
+                "image of floats must be within 0..1 and without NaN, "
+                f"got {array.min():g}..{array.max():g}; divide by its maximum"
+            )
+        scaled = array.astype(np.float32 if array.itemsize < 8 else np.float64)
+        return np.rint(scaled * 255).astype(np.uint8)
+    raise InvalidTypeError(
+        f"image must be of uint8, uint16 or float in 0..1, got {array.dtype}"
+    )
+
+
+def as_pillow(indices: np.ndarray, colors: np.ndarray) -> Image.Image:
+    """(H, W) uint8 indices and (K, 3) uint8 colours -> Pillow image of mode P."""
+    image = Image.fromarray(indices)  # of mode L: same bytes
+    image.putpalette(colors.tobytes())
+    return image
+
+
+# ---- reading
+
+
+def read_pixels(path: PathLike) -> np.ndarray:
+    """Decode an image file, upright, to (H, W, 3) uint8.
+
+    Raises
+    ------
+    ImageFileError
+        If there is no such file, or it cannot be read as one still, opaque image.
+    """
+    try:
+        with open(path, "rb") as file:
+            return as_pixels(_decode(path, file))
+    except ImageFileError:
+        raise
+    except FileNotFoundError:
+        raise ImageFileError(path, "no such file", "Check the name") from None
+    except OSError as error:
+        if os.path.isdir(path):  # reported as many things on many systems
+            raise ImageFileError(path, "is a directory", "Name a file in it") from None
+        raise ImageFileError(
+            path, f"cannot be read ({error.strerror or error})", "Check its mode"
+        ) from None
+    except InvalidValueError as error:
+        raise ImageFileError(
+            path, str(error), "Convert it to an opaque RGB image first"
+        ) from None
+
+
+def _decode(path: PathLike, file: object) -> Image.Image:
+    limit = Image.MAX_IMAGE_PIXELS
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        names = ", ".join(FORMATS)
+        raise ImageFileError(
+            path, "not an image kquant reads", f"It reads {names}"
+        ) from None
+    except Image.DecompressionBombError:
+        raise ImageFileError(
+            path, f"more than {2 * limit:,} pixels", "Scale it down first"
+        ) from None
+    except DECODE_ERRORS as error:
+        raise _damaged(path, error) from None
+    if limit is not None and image.width * image.height > limit:
+        raise ImageFileError(
+            path,
+            f"{image.width * image.height:,} pixels is over the limit of {limit:,}",
+            "Scale it down first",
+        )
+    # The further images of a camera's MPO are previews and second views.
+    frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+    if frames > 1:
+        raise ImageFileError(
+            path,
+            f"{frames} frames; quantizing one would lose the others",
+            "Save the frame you want as an image of its own",
+        )
+    try:
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except DECODE_ERRORS as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: PathLike, error: BaseException) -> ImageFileError:
+    if isinstance(error, MemoryError):
+        return ImageFileError(path, "not enough memory to decode it", "Scale it down")
+    return ImageFileError(
+        path, f"truncated or damaged ({error})", "Get an undamaged copy"
+    )
+
+
+# ---- writing
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """PNG file of an image of mode P, with as few bits a pixel as its palette needs."""
+    encoded = BytesIO()
+    image.save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def check_format(path: PathLike) -> None:
+    """Refuse names that promise another format than `encode_png` makes.
+
+    Raises
+    ------
+    ImageFileError
+        If the name does not end in ``.png``.
+    """
+    if Path(path).suffix.lower() != ".png":
+        raise ImageFileError(path, "cannot write this format", "End the name in .png")
+
+
+def check_target(path: PathLike, *, force: bool) -> Path:
+    """Return where a file may be written: known before any work is done.
+
+    Raises
+    ------
+    OutputExistsError
+        If the file exists and `force` is not set.
+    ImageFileError
+        If it is no regular file, or its directory cannot take files.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise ImageFileError(path, "is a directory", "Name a file in it")
+    if os.path.lexists(target):
+        if not force:
+            raise OutputExistsError(
+                path, "exists", "Choose to overwrite it, or another name"
+            )
+        target = Path(os.path.realpath(target))  # a link stays, what it names changes
+        if target.exists() and not target.is_file():
+            raise ImageFileError(path, "is not a regular file", "Choose another name")
+    folder = target.parent
+    if not folder.is_dir():
+        raise ImageFileError(path, "its directory does not exist", "Make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImageFileError(
+            path, "no permission to write into its directory", "Choose another place"
+        )
+    return target
+
+
+def write_file(path: PathLike, content: bytes, *, force: bool) -> None:
+    """Write a file that is complete or not there; an existing one only by force.
+
+    The content goes to a temporary file in the same directory, which is flushed to
+    the disk and then takes the name in one step.
+
+    Raises
+    ------
+    OutputExistsError, ImageFileError
+        As for `check_target`, and if the disk is full.
+    """
+    target = check_target(path, force=force)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        # Not mkstemp(): its files are private to the user, and to give them the
+        # usual mode one must change the umask of the whole process to learn it.
+        handle = os.open(
+            temporary,
+            os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0),
+            0o666,
+        )
+        with open(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if force:
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            os.replace(temporary, target)
+        else:
+            _rename_new(temporary, target)
+        _sync_directory(target.parent)
+    except FileExistsError:
+        raise OutputExistsError(
+            path, "exists", "Choose to overwrite it, or another name"
+        ) from None
+    except OSError as error:
+        raise ImageFileError(
+            path, f"cannot be written ({error.strerror or error})", "Check the disk"
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _rename_new(temporary: Path, target: Path) -> None:
+    """Rename, but fail if the target has come to exist meanwhile."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        # No hard links here (FAT, some network disks): take the name, then fill it.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.replace(temporary, target)
+
+
+def _sync_directory(folder: Path) -> None:
+    """Make the rename itself survive a power cut, where directories can be opened."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,33 @@
+/* Counting zeros of a word, with the instruction for it where one is known. */
+#ifndef KQUANT_BITS_H
+#define KQUANT_BITS_H
+
+#include <stdint.h>
+
+/* Zeros below the lowest one bit; bits is not 0. */
+static inline int kq_zeros_below(uint64_t bits)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(bits);
+#else
+    int zeros = 0;
+    for (; !(bits & 1); bits >>= 1)
+        zeros++;
+    return zeros;
+#endif
+}
+
+/* Zeros above the highest one bit, of 32; bits is not 0. */
+static inline int kq_zeros_above(uint32_t bits)
+{
+#if defined(__GNUC__)
+    return __builtin_clz(bits);
+#else
+    int zeros = 32;
+    for (; bits; bits >>= 1)
+        zeros--;
+    return zeros;
+#endif
+}
+
+#endif

@@ -1,0 +1,133 @@
+/* From pixels to distinct colours with counts, and from labels back to pixels. */
+#include "bits.h"
+#include "kquant.h"
+
+#include <string.h>
+
+/* Bit i of v moved to bit 3 i: a third of a Morton code. */
+#define SPREAD(v)                                                     \
+    (((v) & 1u) | ((v) & 2u) << 2 | ((v) & 4u) << 4 | ((v) & 8u) << 6 \
+     | ((v) & 16u) << 8 | ((v) & 32u) << 10 | ((v) & 64u) << 12 | ((v) & 128u) << 14)
+#define SPREAD4(v) SPREAD(v), SPREAD((v) + 1), SPREAD((v) + 2), SPREAD((v) + 3)
+#define SPREAD16(v) SPREAD4(v), SPREAD4((v) + 4), SPREAD4((v) + 8), SPREAD4((v) + 12)
+#define SPREAD64(v) \
+    SPREAD16(v), SPREAD16((v) + 16), SPREAD16((v) + 32), SPREAD16((v) + 48)
+
+static const uint32_t spread[256] = {SPREAD64(0u), SPREAD64(64u), SPREAD64(128u),
+                                     SPREAD64(192u)};
+
+static inline uint32_t morton(uint8_t r, uint8_t g, uint8_t b)
+{
+    return spread[r] << 2 | spread[g] << 1 | spread[b];
+}
+
+/* The inverse of `spread`: every third bit of a code, gathered. */
+static inline uint8_t gather(uint32_t code)
+{
+    code &= 0x249249;
+    code = (code | code >> 2) & 0x0c30c3;
+    code = (code | code >> 4) & 0x00f00f;
+    return (uint8_t)(code | code >> 8);
+}
+
+static inline uint32_t pixel_code(const kq_image *image, const uint8_t *pixel)
+{
+    return morton(pixel[0], pixel[image->channel], pixel[2 * image->channel]);
+}
+
+void kq_bucket_sizes(const kq_image *image, uint32_t *sizes)
+{
+    memset(sizes, 0, KQ_BUCKETS * sizeof *sizes);
+    for (size_t y = 0; y < image->height; y++) {
+        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
+        for (size_t x = 0; x < image->width; x++, pixel += image->pixel)
+            sizes[pixel_code(image, pixel) / KQ_BUCKETS]++;
+    }
+}
+
+void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low)
+{
+    for (size_t y = 0; y < image->height; y++) {
+        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
+        for (size_t x = 0; x < image->width; x++, pixel += image->pixel) {
+            uint32_t code = pixel_code(image, pixel);
+            low[cursor[code / KQ_BUCKETS]++] = (uint16_t)(code % KQ_BUCKETS);
+        }
+    }
+}
+
+size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
+                       size_t last, uint8_t *colors, int64_t *counts)
+{
+    uint32_t seen[KQ_BUCKETS] = {0};
+    uint64_t used[KQ_BUCKETS / 64];
+    size_t n = 0;
+    for (size_t bucket = first; bucket < last; bucket++) {
+        if (bounds[bucket] == bounds[bucket + 1])
+            continue;
+        memset(used, 0, sizeof used);
+        for (uint32_t i = bounds[bucket]; i < bounds[bucket + 1]; i++) {
+            seen[low[i]]++;
+            used[low[i] / 64] |= (uint64_t)1 << low[i] % 64;
+        }
+        for (size_t word = 0; word < KQ_BUCKETS / 64; word++) {
+            for (uint64_t bits = used[word]; bits; bits &= bits - 1) {
+                size_t place = word * 64 + (size_t)kq_zeros_below(bits);
+                uint32_t code = (uint32_t)(bucket * KQ_BUCKETS + place);
+                colors[3 * n] = gather(code >> 2);
+                colors[3 * n + 1] = gather(code >> 1);
+                colors[3 * n + 2] = gather(code);
+                counts[n++] = seen[place];
+                seen[place] = 0;
+            }
+        }
+    }
+    return n;
+}
+
+void kq_codes(const uint8_t *colors, size_t n, uint32_t *codes)
+{
+    for (size_t i = 0; i < n; i++, colors += 3)
+        codes[i] = morton(colors[0], colors[1], colors[2]);
+}
+
+int64_t kq_measure(const uint8_t *colors, const int64_t *counts, const uint8_t *labels,
+                   size_t n, const uint8_t *palette, uint32_t *largest)
+{
+    int64_t total = 0;
+    uint32_t most = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *color = colors + 3 * i, *entry = palette + 3 * labels[i];
+        int r = color[0] - entry[0], g = color[1] - entry[1], b = color[2] - entry[2];
+        uint32_t distance = (uint32_t)(r * r + g * g + b * b);
+        total += counts[i] * (int64_t)distance;
+        most = distance > most ? distance : most;
+    }
+    *largest = most;
+    return total;
+}
+
+void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
+                     uint32_t *slots, uint8_t *table)
+{
+    uint32_t cells = 0, last = KQ_CELLS;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t cell = codes[i] / KQ_CELL_SIZE;
+        if (cell != last)
+            slots[last = cell] = cells++;
+        table[(size_t)(cells - 1) * KQ_CELL_SIZE + codes[i] % KQ_CELL_SIZE] = labels[i];
+    }
+}
+
+void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *table,
+               uint8_t *indices)
+{
+    for (size_t y = 0; y < image->height; y++) {
+        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
+        for (size_t x = 0; x < image->width; x++, pixel += image->pixel) {
+            uint32_t code = pixel_code(image, pixel);
+            size_t slot = slots[code / KQ_CELL_SIZE];
+            *indices++ = table[slot * KQ_CELL_SIZE + code % KQ_CELL_SIZE];
+        }
+    }
+}

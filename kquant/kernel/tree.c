@@ -1,0 +1,107 @@
+/* Weighted points in Morton order, coarser points, and the tree over them. */
+#include "bits.h"
+#include "kquant.h"
+
+#include <string.h>
+
+void kq_load(const uint8_t *colors, size_t n, size_t stride, int16_t *coords)
+{
+    for (size_t c = 0; c < KQ_CHANNELS; c++) {
+        int16_t *channel = coords + c * stride;
+        for (size_t i = 0; i < n; i++)
+            channel[i] = (int16_t)(colors[KQ_CHANNELS * i + c] * KQ_ONE);
+        memset(channel + n, 0, (stride - n) * sizeof *channel);
+    }
+}
+
+/* The number of leading bits in which two different codes agree. */
+static inline int shared_bits(uint32_t a, uint32_t b)
+{
+    return kq_zeros_above(a ^ b) - (32 - KQ_CODE_BITS);
+}
+
+void kq_cell_counts(const uint32_t *codes, size_t n, size_t *cells)
+{
+    /* A colour opens a new cell at every depth deeper than what it shares
+    with its predecessor. */
+    memset(cells, 0, (KQ_CODE_BITS + 1) * sizeof *cells);
+    for (size_t i = 0; i < n; i++)
+        cells[i ? shared_bits(codes[i - 1], codes[i]) + 1 : 0]++;
+    for (int bits = 0; bits < KQ_CODE_BITS; bits++)
+        cells[bits + 1] += cells[bits];
+}
+
+size_t kq_coarsen(const kq_points *points, const uint32_t *codes, int bits,
+                  size_t out_stride, uint32_t *out_codes, int16_t *out_coords,
+                  int64_t *out_weights)
+{
+    const int shift = KQ_CODE_BITS - bits;
+    size_t m = 0;
+    for (size_t i = 0; i < points->n;) {
+        int64_t weight = 0, sum[KQ_CHANNELS] = {0};
+        const uint32_t cell = codes[i] >> shift;
+        for (; i < points->n && codes[i] >> shift == cell; i++) {
+            weight += points->weights[i];
+            for (size_t c = 0; c < KQ_CHANNELS; c++)
+                sum[c] += points->weights[i] * points->coords[c * points->stride + i];
+        }
+        out_codes[m] = cell << shift;
+        out_weights[m] = weight;
+        for (size_t c = 0; c < KQ_CHANNELS; c++)
+            out_coords[c * out_stride + m] =
+                (int16_t)((2 * sum[c] + weight) / (2 * weight));
+        m++;
+    }
+    for (size_t c = 0; c < KQ_CHANNELS; c++)
+        memset(out_coords + c * out_stride + m, 0,
+               (out_stride - m) * sizeof *out_coords);
+    return m;
+}
+
+/* Append the blocks of codes[first..last-1], which agree above bit `bit`. */
+static size_t cut(const uint32_t *codes, size_t first, size_t last, size_t capacity,
+                  int bit, uint32_t *start)
+{
+    if (last - first <= capacity) {
+        start[0] = (uint32_t)first;
+        return 1;
+    }
+    size_t low = first, high = last;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (codes[middle] >> bit & 1)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    size_t count = 0;
+    if (low > first)
+        count += cut(codes, first, low, capacity, bit - 1, start);
+    if (low < last)
+        count += cut(codes, low, last, capacity, bit - 1, start + count);
+    return count;
+}
+
+size_t kq_blocks(const uint32_t *codes, size_t n, size_t capacity, uint32_t *start)
+{
+    size_t count = cut(codes, 0, n, capacity, KQ_CODE_BITS - 1, start);
+    start[count] = (uint32_t)n;
+    return count;
+}
+
+void kq_boxes(const kq_points *points, const uint32_t *start, size_t count,
+              int16_t *low, int16_t *high)
+{
+    for (size_t c = 0; c < KQ_CHANNELS; c++) {
+        const int16_t *channel = points->coords + c * points->stride;
+        for (size_t b = 0; b < count; b++) {
+            int16_t least = channel[start[b]], most = least;
+            for (size_t i = start[b]; i < start[b + 1]; i++) {
+                least = channel[i] < least ? channel[i] : least;
+                most = channel[i] > most ? channel[i] : most;
+            }
+            low[KQ_CHANNELS * b + c] = least;
+            high[KQ_CHANNELS * b + c] = most;
+        }
+    }
+}

@@ -1,0 +1,79 @@
+/* The update step of k-means, and its error. */
+#include "kquant.h"
+
+#include <float.h>
+
+size_t kq_update(const int64_t *sums, size_t k, int grid, int16_t *centroids)
+{
+    size_t moved = 0;
+    for (size_t i = 0; i < k; i++, sums += KQ_SUMS, centroids += KQ_CHANNELS) {
+        if (!sums[0])
+            continue;
+        int differ = 0;
+        for (size_t c = 0; c < KQ_CHANNELS; c++) {
+            int64_t step = sums[0] * grid;
+            int16_t mean = (int16_t)((2 * sums[c + 1] + step) / (2 * step) * grid);
+            differ |= mean != centroids[c];
+            centroids[c] = mean;
+        }
+        moved += (size_t)differ;
+    }
+    return moved;
+}
+
+double kq_total(const kq_points *points, int64_t *total)
+{
+    double energy = 0;
+    for (size_t c = 0; c < KQ_SUMS; c++)
+        total[c] = 0;
+    for (size_t i = 0; i < points->n; i++) {
+        const int64_t weight = points->weights[i];
+        int32_t square = 0;
+        total[0] += weight;
+        for (size_t c = 0; c < KQ_CHANNELS; c++) {
+            const int32_t at = points->coords[c * points->stride + i];
+            total[c + 1] += weight * at;
+            square += at * at;
+        }
+        energy += (double)weight * square;
+    }
+    return energy;
+}
+
+double kq_error(const int64_t *sums, const int16_t *centroids, size_t k, double energy)
+{
+    /* sum w |p - c|^2 = sum w |p|^2 - 2 c . sum w p + |c|^2 sum w */
+    for (size_t i = 0; i < k; i++, sums += KQ_SUMS, centroids += KQ_CHANNELS)
+        for (size_t c = 0; c < KQ_CHANNELS; c++)
+            energy -=
+                centroids[c]
+                * (2.0 * (double)sums[c + 1] - (double)centroids[c] * (double)sums[0]);
+    return energy / (KQ_ONE * KQ_ONE);
+}
+
+
+void kq_merges(const int64_t *sums, const int16_t *centroids, size_t k, double *costs,
+               int32_t *partners)
+{
+    for (size_t i = 0; i < k; i++) {
+        const int16_t *a = centroids + KQ_CHANNELS * i;
+        const double weight = (double)sums[KQ_SUMS * i];
+        costs[i] = DBL_MAX;
+        partners[i] = (int32_t)i;
+        for (size_t j = 0; j < k; j++) {
+            const int16_t *b = centroids + KQ_CHANNELS * j;
+            const double other = (double)sums[KQ_SUMS * j];
+            int32_t distance = 0;
+            if (j == i)
+                continue;
+            for (size_t c = 0; c < KQ_CHANNELS; c++)
+                distance += (a[c] - b[c]) * (a[c] - b[c]);
+            const double both = weight + other;
+            const double cost = both > 0 ? distance * (weight * other / both) : 0;
+            if (cost < costs[i]) {
+                costs[i] = cost;
+                partners[i] = (int32_t)j;
+            }
+        }
+    }
+}

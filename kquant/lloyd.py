@@ -1,0 +1,115 @@
+"""Centroids among points: the steps of Lloyd's algorithm, and its start."""
+
+import numpy as np
+
+from . import _kernel
+from .histogram import Histogram
+from .parallel import Workers
+from .points import Points
+
+# Less than this is not worth a thread of its own: handing work over costs as much
+# as assigning some ten thousand points.
+THREAD_POINTS = 1 << 16
+
+
+class Lloyd:
+    """Centroids among points, the labels they give, and the sums of the labels.
+
+    Labels and sums always belong together; centroids may have moved since.
+    """
+
+    def __init__(self, points: Points, centroids: np.ndarray, workers: Workers) -> None:
+        self.points, self.workers = points, workers
+        self.centroids = np.ascontiguousarray(centroids, np.int16)
+        self.labels = np.zeros(len(points), np.uint8)
+        self.sums = np.zeros((len(centroids), _kernel.SUMS), np.int64)
+        self.sums[0] = points.total
+        # Each thread has a range of blocks with about as many points.
+        parts = workers.share(len(points), THREAD_POINTS)
+        shares = np.linspace(0, len(points), parts + 1)[1:-1]
+        blocks = len(points.roots) - 1
+        self.cuts = [0, *np.searchsorted(points.roots, shares), blocks]
+
+    def assign(self) -> int:
+        """Give every point its nearest centroid; return how many labels changed."""
+        parts = len(self.cuts) - 1
+        changes = np.zeros((parts, *self.sums.shape), np.int64)
+        changed = self.workers.run(
+            self.points.tree.assign,
+            [
+                (
+                    self.cuts[i],
+                    self.cuts[i + 1],
+                    self.centroids,
+                    self.labels,
+                    changes[i],
+                )
+                for i in range(parts)
+            ],
+        )
+        self.sums += changes.sum(axis=0)
+        return sum(changed)
+
+    def update(self, grid: int = 1) -> int:
+        """Move the centroids to the means of their points; return how many moved."""
+        return _kernel.update(self.sums, grid, self.centroids)
+
+    def error(self) -> float:
+        """Squared error of the points, by the labels they have."""
+        return _kernel.error(self.sums, self.centroids, self.points.energy)
+
+    def iterate(self, rounds: int, grid: int = 1) -> None:
+        """Update and assign so many times, or until nothing moves."""
+        for _ in range(rounds):
+            if not self.update(grid):
+                return
+            self.assign()
+
+    def settle(self, tolerance: float, most: int) -> tuple[int, bool]:
+        """Iterate until the error hardly falls; return the rounds, and whether so."""
+        error = self.error()
+        for iteration in range(1, most + 1):
+            self.iterate(1)
+            before, error = error, self.error()
+            if before - error <= tolerance * error:
+                return iteration, True
+        return most, False
+
+    def state(self) -> tuple[np.ndarray, ...]:
+        """Copy everything that changes."""
+        return self.centroids.copy(), self.labels.copy(), self.sums.copy()
+
+    def restore(self, state: tuple[np.ndarray, ...]) -> None:
+        """Go back to what `state` returned."""
+        self.centroids[:], self.labels[:], self.sums[:] = state
+
+
+def start(points: Points, k: int, workers: Workers) -> Lloyd:
+    """Cut the points k - 1 times, and label them."""
+    centroids = np.empty((k, 3), np.int16)
+    order = np.empty(len(points), np.uint32)
+    used = points.tree.start(order, centroids)
+    lloyd = Lloyd(points, centroids[:used], workers)
+    lloyd.assign()
+    return lloyd
+
+
+def nearest(
+    histogram: Histogram, palette: np.ndarray, workers: Workers
+) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the nearest entry, ties to the lowest, of every colour; pixel counts.
+
+    Parameters
+    ----------
+    histogram : Histogram
+    palette : (K, 3) uint8
+    workers : Workers
+
+    Returns
+    -------
+    labels : (N,) uint8
+    counts : (K,) int64
+    """
+    lloyd = Lloyd(Points.of(histogram), palette.astype(np.int16) * _kernel.ONE, workers)
+    lloyd.assign()
+    return lloyd.labels, lloyd.sums[:, 0].copy()

@@ -1,0 +1,345 @@
+"""The C kernel, function by function and level by level, against brute force."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import oracle
+import pytest
+from conftest import BEST, LEVELS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kquant import _kernel
+from kquant.histogram import Histogram, morton_codes
+from kquant.points import Points
+
+SIZES = [1, 2, 3, 15, 16, 17, 31, 33, 64, 127, 128, 129, 130, 1000, 20_000]
+
+
+def make_points(n, seed=0, clustered=False):
+    """At most n distinct colours with weights, as points and as plain arrays."""
+    chance = np.random.default_rng(seed)
+    if clustered:
+        colors = np.clip(chance.normal(90, 12, (n, 3)), 0, 255).astype(np.uint8)
+    else:
+        colors = chance.integers(0, 256, (n, 3), np.uint8)
+    histogram = Histogram(colors, chance.integers(1, 1000, n))
+    return Points.of(histogram), histogram
+
+
+def as_coords(histogram):
+    return histogram.colors.astype(np.int64) * _kernel.ONE
+
+
+def assign(points, centroids, labels=None, sums=None):
+    if labels is None:
+        labels = np.zeros(len(points), np.uint8)
+        sums = np.zeros((len(centroids), _kernel.SUMS), np.int64)
+        sums[0] = points.total
+    roots = points.tree.roots
+    changed = points.tree.assign(0, roots, np.int16(centroids), labels, sums)
+    return labels, sums, changed
+
+
+def sums_of(histogram, labels, k):
+    sums = np.zeros((k, 4), np.int64)
+    np.add.at(sums[:, 0], labels, histogram.counts)
+    for c in range(3):
+        np.add.at(sums[:, c + 1], labels, histogram.counts * as_coords(histogram)[:, c])
+    return sums
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("k", [1, 2, 3, 16, 17, 255, 256])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_assign_finds_the_nearest_and_keeps_the_sums(level, n, k, clustered):
+    points, histogram = make_points(n, n + k, clustered)
+    chance = np.random.default_rng(k)
+    centroids = as_coords(make_points(k, k, clustered)[1])
+    centroids = centroids[chance.permutation(len(centroids))]
+    k = len(centroids)
+    labels, sums, changed = assign(points, centroids)
+    expected = oracle.nearest(as_coords(histogram), centroids)
+    assert np.array_equal(labels, expected)
+    assert np.array_equal(sums, sums_of(histogram, labels, k))
+    assert changed == np.count_nonzero(expected)
+    # Once more from there, with centroids that are on the fine grid.
+    centroids = np.clip(centroids + chance.integers(-99, 100, (k, 3)), 0, 16320)
+    labels, sums, changed = assign(points, centroids, labels, sums)
+    again = oracle.nearest(as_coords(histogram), centroids)
+    assert np.array_equal(labels, again)
+    assert np.array_equal(sums, sums_of(histogram, labels, k))
+    assert changed == np.count_nonzero(again != expected)
+
+
+@settings(max_examples=60)
+@given(
+    colors=st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=300),
+    centroids=st.lists(st.tuples(*[st.integers(0, 16320)] * 3), min_size=1, max_size=9),
+    level=st.sampled_from(LEVELS),
+)
+def test_assign_is_exact_for_any_colors_and_centroids(colors, centroids, level):
+    histogram = Histogram(colors, [1] * len(colors))
+    _kernel.use_level(level)
+    labels, _, _ = assign(Points.of(histogram), np.array(centroids))
+    _kernel.use_level(BEST)
+    assert np.array_equal(labels, oracle.nearest(as_coords(histogram), centroids))
+
+
+def test_ties_go_to_the_lowest_index(level):
+    points, _ = make_points(500)
+    centroids = np.repeat([[8000, 8000, 8000]], 200, axis=0)
+    labels, _, _ = assign(points, centroids)
+    assert not labels.any()
+    # Corners of a cube around a middle that is equally far from all of them.
+    corners = np.array(np.meshgrid([0, 255], [0, 255], [0, 254])).reshape(3, -1).T
+    middle = Points.of(Histogram([[127, 127, 127]], [1]))
+    corners = np.ascontiguousarray(corners[::-1] * _kernel.ONE, np.int16)
+    labels, _, _ = assign(middle, corners)
+    expected = oracle.nearest([[127 * 64] * 3], corners)
+    assert np.array_equal(labels, expected)
+
+
+def test_parts_of_the_tree_add_up(level):
+    points, histogram = make_points(30_000, 5)
+    centroids = as_coords(make_points(64, 6)[1]).astype(np.int16)
+    labels = np.zeros(len(points), np.uint8)
+    sums = np.zeros((64, 4), np.int64)
+    sums[0] = points.total
+    for first in range(points.tree.roots):
+        change = np.zeros_like(sums)
+        points.tree.assign(first, first + 1, centroids, labels, change)
+        sums += change
+    assert np.array_equal(labels, oracle.nearest(as_coords(histogram), centroids))
+    assert np.array_equal(sums, sums_of(histogram, labels, 64))
+
+
+@pytest.mark.parametrize("grid", [1, 64])
+def test_update_is_the_nearest_grid_point_to_the_mean(grid):
+    points, histogram = make_points(5000, 1)
+    centroids = as_coords(make_points(20, 2)[1])
+    labels, sums, _ = assign(points, centroids)
+    moved = centroids.astype(np.int16)
+    count = _kernel.update(sums, grid, moved)
+    for k in range(20):
+        weights = histogram.counts[labels == k]
+        mean = np.average(as_coords(histogram)[labels == k], axis=0, weights=weights)
+        assert (moved[k] % grid == 0).all()
+        assert (np.abs(moved[k] - mean) <= grid / 2 + 1e-9).all()
+    assert count == (moved != centroids).any(axis=1).sum()
+
+
+def test_update_leaves_an_empty_cluster_where_it_is():
+    centroids = np.array([[1, 2, 3], [4, 5, 6]], np.int16)
+    sums = np.array([[0, 0, 0, 0], [2, 20, 22, 24]], np.int64)
+    assert _kernel.update(sums, 1, centroids) == 1
+    assert centroids.tolist() == [[1, 2, 3], [10, 11, 12]]
+
+
+def test_a_lloyd_iteration_never_raises_the_error(level):
+    points, _ = make_points(20_000, 3)
+    for grid in (1, 64):
+        centroids = as_coords(make_points(100, 4)[1]).astype(np.int16)
+        labels, sums, _ = assign(points, centroids)
+        error = _kernel.error(sums, centroids, points.energy)
+        for _ in range(30):
+            _kernel.update(sums, grid, centroids)
+            updated = _kernel.error(sums, centroids, points.energy)
+            assign(points, centroids, labels, sums)
+            assigned = _kernel.error(sums, centroids, points.energy)
+            assert assigned <= updated <= error
+            error = assigned
+
+
+def test_error_is_the_weighted_squared_distance():
+    points, histogram = make_points(3000, 7)
+    centroids = as_coords(make_points(10, 8)[1])
+    labels, sums, _ = assign(points, centroids)
+    distances = ((as_coords(histogram) - centroids[labels]) ** 2).sum(axis=1)
+    expected = (distances * histogram.counts).sum() / _kernel.ONE**2
+    error = _kernel.error(sums, np.int16(centroids), points.energy)
+    assert error == pytest.approx(expected, rel=1e-9)
+
+
+def test_measure_is_exact():
+    _, histogram = make_points(3000, 9)
+    palette = make_points(7, 10)[1].colors
+    labels = oracle.nearest(histogram.colors, palette).astype(np.uint8)
+    distances = ((histogram.colors.astype(int) - palette[labels]) ** 2).sum(axis=1)
+    total = (distances * histogram.counts).sum()
+    measured = _kernel.measure(histogram.colors, histogram.counts, labels, palette)
+    assert measured == (total, distances.max())
+
+
+def test_codes_interleave_the_bits():
+    colors = np.random.default_rng(0).integers(0, 256, (500, 3), np.uint8)
+    assert morton_codes(colors).tolist() == [oracle.interleave(c) for c in colors]
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 7, 100, 10**6])
+def test_blocks_are_runs_of_one_prefix_and_not_above_capacity(capacity):
+    points, _ = make_points(5000, 11, clustered=True)
+    start = np.empty(len(points) + 1, np.uint32)
+    count = _kernel.blocks(points.codes, capacity, start)
+    start = start[: count + 1].astype(int)
+    assert start[0] == 0
+    assert start[-1] == len(points)
+    assert (np.diff(start) > 0).all()
+    assert (np.diff(start) <= capacity).all()
+    first, last = points.codes[start[:-1]], points.codes[start[1:] - 1]
+    for low, high in zip(first.tolist(), last.tolist(), strict=True):
+        # No colour outside the run may have what all in the run have in common.
+        cell = low >> (low ^ high).bit_length()
+        shared = points.codes >> (low ^ high).bit_length() == cell
+        assert shared.sum() == ((points.codes >= low) & (points.codes <= high)).sum()
+
+
+def test_cell_counts_are_distinct_prefixes():
+    points, _ = make_points(4000, 12, clustered=True)
+    cells = np.empty(_kernel.CODE_BITS + 1, np.uintp)
+    _kernel.cell_counts(points.codes, cells)
+    expected = [len(np.unique(points.codes >> (24 - bits))) for bits in range(25)]
+    assert cells.tolist() == expected
+
+
+@pytest.mark.parametrize("bits", [0, 1, 8, 15, 23, 24])
+def test_coarsened_points_are_the_means_of_their_cells(bits):
+    points, histogram = make_points(4000, 13)
+    cells = np.unique(points.codes >> (24 - bits))
+    codes = np.empty(len(cells), np.uint32)
+    weights = np.empty(len(cells), np.int64)
+    coords = np.empty((3, len(cells) + _kernel.LANES), np.int16)
+    m = points.tree.coarsen(points.codes, bits, codes, coords, weights)
+    assert m == len(cells)
+    assert codes.tolist() == (cells << (24 - bits)).tolist()
+    for i, cell in enumerate(cells):
+        inside = points.codes >> (24 - bits) == cell
+        counts = histogram.counts[inside]
+        mean = np.average(as_coords(histogram)[inside], axis=0, weights=counts)
+        assert weights[i] == counts.sum()
+        assert (np.abs(coords[:, i] - mean) <= 0.5 + 1e-9).all()
+
+
+def start(points, k):
+    centroids = np.empty((k, 3), np.int16)
+    used = points.tree.start(np.empty(len(points), np.uint32), centroids)
+    return centroids[:used]
+
+
+def error_of(histogram, centroids):
+    distances = (
+        (
+            as_coords(histogram)
+            - centroids[oracle.nearest(as_coords(histogram), centroids)]
+        )
+        ** 2
+    ).sum(axis=1)
+    return (distances * histogram.counts).sum()
+
+
+def test_start_with_one_centroid_is_the_mean():
+    points, histogram = make_points(1000, 14)
+    mean = np.average(as_coords(histogram), axis=0, weights=histogram.counts)
+    assert np.abs(start(points, 1)[0] - mean).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("k", [2, 5, 64, 256])
+def test_start_is_distinct_and_better_than_a_random_one(k):
+    points, histogram = make_points(3000, 15)
+    centroids = start(points, k)
+    assert len(np.unique(centroids, axis=0)) == k
+    chance = np.random.default_rng(0)
+    for _ in range(5):
+        other = chance.choice(as_coords(histogram), k, replace=False)
+        assert error_of(histogram, centroids) < error_of(histogram, other)
+
+
+def test_start_stops_where_there_is_nothing_to_cut():
+    points, _ = make_points(5, 16)
+    assert len(start(points, 256)) == len(points)
+
+
+def best_cut_gain(coords, counts):
+    """Squared error that the best plane across the principal axis removes."""
+    coords = coords - np.average(coords, axis=0, weights=counts)
+    axis = np.linalg.eigh(np.cov(coords.T, fweights=counts))[1][:, -1]
+    order = np.argsort(coords @ axis)
+    weights = np.cumsum(counts[order])[:-1]
+    sums = np.cumsum(coords[order] * counts[order, None], axis=0)[:-1]
+    total = counts.sum()
+    return ((sums**2).sum(axis=1) * total / weights / (total - weights)).max()
+
+
+def test_splits_remove_as_much_error_as_they_say():
+    points, histogram = make_points(4000, 17, clustered=True)
+    centroids = start(points, 12)
+    labels, sums, _ = assign(points, centroids)
+    _kernel.update(sums, 1, centroids)
+    gains, halves = np.empty(12), np.zeros((12, 2, 3), np.int16)
+    order = np.empty(len(points), np.uint32)
+    points.tree.splits(labels, order, gains, halves)
+    for k in range(12):
+        inside = labels == k
+        coords, counts = as_coords(histogram)[inside], histogram.counts[inside]
+        mean = np.average(coords, axis=0, weights=counts)
+        before = (((coords - mean) ** 2).sum(axis=1) * counts).sum()
+        sides = oracle.nearest(coords, halves[k])
+        after = (((coords - halves[k][sides]) ** 2).sum(axis=1) * counts).sum()
+        # Nearest halves are at least as good as the cut that made them.
+        assert 0 < gains[k] <= (before - after) * (1 + 1e-3)
+        assert gains[k] > 0.9 * best_cut_gain(coords, counts)
+
+
+def test_merges_name_the_cheapest_partner():
+    points, _ = make_points(4000, 18)
+    centroids = start(points, 30)
+    _, sums, _ = assign(points, centroids)
+    costs, partners = np.empty(30), np.empty(30, np.int32)
+    _kernel.merges(sums, centroids, costs, partners)
+    weights = sums[:, 0].astype(float)
+    distances = ((centroids[:, None].astype(int) - centroids) ** 2).sum(axis=2)
+    ward = distances * np.outer(weights, weights) / np.add.outer(weights, weights)
+    np.fill_diagonal(ward, np.inf)
+    assert np.array_equal(partners, ward.argmin(axis=1))
+    assert costs == pytest.approx(ward.min(axis=1))
+
+
+def test_merges_of_one_cluster_have_no_partner():
+    costs, partners = np.empty(1), np.empty(1, np.int32)
+    sums, centroids = np.ones((1, 4), np.int64), np.ones((1, 3), np.int16)
+    _kernel.merges(sums, centroids, costs, partners)
+    assert partners[0] == 0
+    assert costs[0] > 1e300
+
+
+def test_total_is_all_points_together():
+    points, histogram = make_points(3000, 19)
+    coords, counts = as_coords(histogram), histogram.counts
+    total = [counts.sum(), *(coords * counts[:, None]).sum(axis=0)]
+    assert points.total.tolist() == total
+    assert points.energy == ((coords**2).sum(axis=1) * counts).sum()
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda v: v.tree.assign(0, v.roots + 1, v.c, v.labels, v.sums), "root blocks"),
+        (lambda v: v.tree.assign(0, 1, v.c[:0], v.labels, v.sums[:0]), "centroids"),
+        (lambda v: v.tree.assign(0, 1, v.c, v.labels[1:], v.sums), "labels"),
+        (lambda v: v.tree.assign(0, 1, v.c, v.labels, v.sums[1:]), "sums"),
+        (lambda v: _kernel.update(v.sums[1:], 1, v.c), "sums"),
+        (lambda v: _kernel.update(v.sums, 0, v.c), "grid"),
+        (lambda v: v.tree.start(np.empty(1, np.uint32), v.c), "order"),
+    ],
+)
+def test_buffers_of_a_wrong_size_are_refused(call, what):
+    points, _ = make_points(100, 20)
+    values = SimpleNamespace(
+        tree=points.tree,
+        roots=points.tree.roots,
+        c=start(points, 4),
+        labels=np.zeros(len(points), np.uint8),
+        sums=np.zeros((4, 4), np.int64),
+    )
+    with pytest.raises(ValueError, match=f"kernel: {what}"):
+        call(values)
