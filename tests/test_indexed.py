@@ -1,0 +1,65 @@
+"""The result: what it says of itself and what it turns into."""
+
+import dataclasses
+import math
+
+import numpy as np
+import oracle
+import pytest
+from PIL import Image
+
+import kquant
+
+
+@pytest.fixture(scope="module")
+def image():
+    return oracle.photo(7)
+
+
+@pytest.fixture(scope="module")
+def q(image):
+    return kquant.quantize(image, 20)
+
+
+def test_the_array_is_the_palette_at_the_indices(q):
+    array = q.to_array()
+    assert array.shape == (*q.indices.shape, 3)
+    assert array.dtype == np.uint8
+    assert np.array_equal(array, np.asarray(q.palette)[q.indices])
+    array[:] = 0  # the caller's own
+    assert q.to_array().any()
+
+
+def test_pillow_sees_the_same_picture(q):
+    image = q.to_pillow()
+    assert image.mode == "P"
+    assert np.array_equal(np.asarray(image), q.indices)
+    assert np.array_equal(np.asarray(image.convert("RGB")), q.to_array())
+    assert len(image.getpalette()) == 3 * len(q.palette)
+
+
+def test_the_file_has_the_same_picture(q, tmp_path):
+    size = q.save(tmp_path / "a.png")
+    assert size == (tmp_path / "a.png").stat().st_size
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "P"
+        assert np.array_equal(np.asarray(image), q.indices)
+        assert np.array_equal(np.asarray(image.convert("RGB")), q.to_array())
+
+
+def test_psnr_follows_from_mse(q):
+    assert q.psnr == pytest.approx(10 * math.log10(3 * 255**2 / q.mse))
+    assert not q.lossless
+
+
+def test_it_cannot_be_changed(q):
+    with pytest.raises(ValueError, match="read-only"):
+        q.indices[0, 0] = 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        q.mse = 0
+
+
+def test_repr_says_size_and_quality(q):
+    assert repr(q) == f"IndexedImage(160 x 120, 20 colors, mse {q.mse:.2f})"
+    grey = kquant.quantize(np.zeros((2, 3), np.uint8))
+    assert repr(grey) == "IndexedImage(3 x 2, 1 colors, lossless)"

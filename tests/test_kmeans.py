@@ -1,0 +1,104 @@
+"""The search for the palette: each stage against the one before it."""
+
+import numpy as np
+import oracle
+import pytest
+
+from kquant import Histogram, _kernel, kmeans, reference
+from kquant.lloyd import Lloyd, start
+from kquant.parallel import Workers
+from kquant.points import Points
+
+
+@pytest.fixture(scope="module")
+def points():
+    return Points.of(Histogram.from_image(oracle.photo(1, 200, 300)))
+
+
+@pytest.fixture
+def workers():
+    with Workers(1) as workers:
+        yield workers
+
+
+@pytest.mark.parametrize("k", [4, 32, 256])
+def test_iterations_reach_the_error_of_numpy(points, workers, k):
+    pixels = oracle.photo(1, 200, 300).reshape(-1, 3).astype(np.float32)
+    lloyd = start(points, k, workers)
+    centroids = lloyd.centroids / _kernel.ONE
+    means = reference.lloyd(pixels, centroids, 10)
+    error = reference.mse(pixels, means, reference.assign(pixels, means))
+    lloyd.iterate(10)
+    assert lloyd.error() / len(pixels) == pytest.approx(error, rel=1e-3)
+
+
+def test_settle_stops_when_the_error_hardly_falls(points, workers):
+    lloyd = start(points, 32, workers)
+    rounds, converged = lloyd.settle(1e-3, 100)
+    assert converged
+    assert rounds < 100
+    before = lloyd.error()
+    lloyd.iterate(1)
+    assert before - lloyd.error() <= 1e-3 * before
+    assert start(points, 32, workers).settle(0, 2) == (2, False)
+
+
+@pytest.mark.parametrize("k", [2, 8, 64])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_escape_lowers_the_error_or_leaves_it(points, workers, k, seed):
+    lloyd = start(points, k, workers)
+    lloyd.iterate(20)
+    before = lloyd.error()
+    kmeans.escape(lloyd, 8, seed)
+    assert lloyd.error() <= before
+    assert lloyd.assign() == 0  # labels belong to the centroids
+
+
+def test_escape_finds_a_cluster_that_a_bad_start_missed(workers):
+    chance = np.random.default_rng(0)
+    centers = np.array([[30, 30, 30], [60, 30, 30], [200, 200, 40], [40, 220, 220]])
+    colors = (centers[:, None] + chance.integers(-6, 7, (4, 300, 3))).reshape(-1, 3)
+    points = Points.of(Histogram(colors, np.ones(len(colors), int)))
+    # Three centroids share one cluster, one has to serve the other three.
+    bad = np.array([[30, 30, 30], [28, 33, 30], [33, 28, 30], [150, 150, 100]])
+    lloyd = Lloyd(points, bad * _kernel.ONE, workers)
+    lloyd.assign()
+    lloyd.iterate(20)
+    stuck = lloyd.error()
+    kmeans.escape(lloyd, 8, 0)
+    lloyd.iterate(20)
+    assert lloyd.error() < 0.2 * stuck
+    found = oracle.nearest(lloyd.centroids / _kernel.ONE, centers)
+    assert sorted(found) == [0, 1, 2, 3]
+
+
+def test_no_cluster_is_in_two_moves():
+    chance = np.random.default_rng(0)
+    for most in (1, 3, 50):
+        gains, costs = chance.random(50), chance.random(50) / 10
+        partners = (np.arange(50) + chance.integers(1, 50, 50)) % 50
+        moves = kmeans._choose_moves(gains, costs, partners, most, 0)
+        assert 1 <= len(moves) <= most
+        touched = [
+            i for given_up, cut in moves for i in (given_up, partners[given_up], cut)
+        ]
+        assert len(set(touched)) == len(touched)
+
+
+def test_rounding_ends_distinct_used_and_on_the_grid(workers):
+    colors = np.stack(np.meshgrid(*[np.arange(50, 58)] * 3), -1).reshape(-1, 3)
+    histogram = Histogram(colors, np.ones(512, int))
+    lloyd = start(Points.of(histogram), 200, workers)
+    kmeans.round_centroids(lloyd, histogram.colors)
+    assert (lloyd.centroids % _kernel.ONE == 0).all()
+    assert len(np.unique(lloyd.centroids, axis=0)) == 200
+    assert (lloyd.sums[:, 0] > 0).all()
+
+
+def test_coarse_points_keep_weight_and_mean(points):
+    coarse = points.coarsened(500)
+    assert 500 <= len(coarse) < len(points)
+    assert coarse.total[0] == points.total[0]
+    means = coarse.total[1:] / coarse.total[0] - points.total[1:] / points.total[0]
+    assert np.abs(means).max() < 0.5
+    assert points.coarsened(len(points) + 1) is points
