@@ -1,0 +1,288 @@
+/*
+The whole kernel, without Python: every function on made-up pictures, against brute
+force, at every instruction-set level that the processor has. Prints a hash of all
+results, which must be the same on every machine.
+
+It is what the sanitizers and other processors run; tests/kernel_check.sh builds it.
+*/
+#include "kquant.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEIGHT 97
+#define WIDTH 113
+#define PIXELS (HEIGHT * WIDTH)
+
+static const int levels[] = {1, 3, 4};
+
+static uint64_t hash = 14695981039346656037u; /* FNV-1a */
+
+static void add_to_hash(const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * 1099511628211u;
+}
+
+static void require(int condition, const char *what)
+{
+    if (!condition) {
+        fprintf(stderr, "kernel_check: %s\n", what);
+        exit(1);
+    }
+}
+
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+    require(memory != NULL, "out of memory");
+    return memory;
+}
+
+static uint64_t chance = 88172645463325252u; /* xorshift */
+
+static uint32_t any(uint32_t below)
+{
+    chance ^= chance << 13;
+    chance ^= chance >> 7;
+    chance ^= chance << 17;
+    return (uint32_t)(chance >> 32) % below;
+}
+
+/* Patches of colour with a gradient and noise; the fewer bits, the fewer colours. */
+static void paint(uint8_t *pixels, int bits)
+{
+    for (size_t i = 0; i < PIXELS; i++) {
+        const size_t x = i % WIDTH, y = i / WIDTH, patch = x / 16 + y / 16;
+        for (size_t c = 0; c < 3; c++) {
+            const uint32_t value = (uint32_t)(patch * (37 + 11 * c) + x + y) + any(24);
+            pixels[3 * i + c] = (uint8_t)((value & 255) >> (8 - bits));
+        }
+    }
+}
+
+typedef struct {
+    size_t n;
+    uint8_t *colors;
+    int64_t *counts;
+    uint32_t *codes;
+} histogram;
+
+static histogram count(const kq_image *image)
+{
+    uint32_t sizes[KQ_BUCKETS], cursor[KQ_BUCKETS], bounds[KQ_BUCKETS + 1] = {0};
+    uint16_t *low = allocate(PIXELS, sizeof *low);
+    histogram h = {0, allocate(PIXELS, 3), allocate(PIXELS, 8), allocate(PIXELS, 4)};
+    kq_bucket_sizes(image, sizes);
+    for (size_t b = 0; b < KQ_BUCKETS; b++)
+        bounds[b + 1] = (cursor[b] = bounds[b]) + sizes[b];
+    require(bounds[KQ_BUCKETS] == PIXELS, "bucket sizes do not add up");
+    kq_bucket_fill(image, cursor, low);
+    h.n = kq_count_colors(low, bounds, 0, KQ_BUCKETS, h.colors, h.counts);
+    kq_codes(h.colors, h.n, h.codes);
+    int64_t total = 0;
+    for (size_t i = 0; i < h.n; i++) {
+        total += h.counts[i];
+        require(i == 0 || h.codes[i - 1] < h.codes[i], "colours out of order");
+    }
+    require(total == PIXELS, "counts do not add up");
+    free(low);
+    return h;
+}
+
+static kq_points load(const histogram *h)
+{
+    const size_t stride = h->n + KQ_LANES;
+    int16_t *coords = allocate(3 * stride, sizeof *coords);
+    kq_load(h->colors, h->n, stride, coords);
+    return (kq_points){h->n, stride, coords, h->counts};
+}
+
+static kq_tree grow(kq_points points, const uint32_t *codes)
+{
+    static const size_t capacity[KQ_DEPTH] = {512, 100, 24};
+    kq_tree tree = {.points = points};
+    for (int depth = 0; depth < KQ_DEPTH; depth++) {
+        uint32_t *start = allocate(points.n + 1, sizeof *start);
+        const size_t blocks = kq_blocks(codes, points.n, capacity[depth], start);
+        int16_t *low = allocate(3 * blocks, 2), *high = allocate(3 * blocks, 2);
+        kq_boxes(&points, start, blocks, low, high);
+        tree.level[depth] = (kq_level){blocks, start, NULL, low, high};
+    }
+    for (int depth = 0; depth + 1 < KQ_DEPTH; depth++) {
+        const kq_level *finer = &tree.level[depth + 1];
+        kq_level *level = &tree.level[depth];
+        uint32_t *child = allocate(level->count + 1, sizeof *child);
+        for (uint32_t b = 0, f = 0; b <= level->count; b++) {
+            while (finer->start[f] < level->start[b])
+                f++;
+            child[b] = f;
+        }
+        level->child = child;
+    }
+    return tree;
+}
+
+static void chop(kq_tree *tree)
+{
+    for (int depth = 0; depth < KQ_DEPTH; depth++) {
+        free((void *)tree->level[depth].start);
+        free((void *)tree->level[depth].child);
+        free((void *)tree->level[depth].low);
+        free((void *)tree->level[depth].high);
+    }
+    free((void *)tree->points.coords);
+}
+
+static size_t nearest(const kq_points *points, size_t i, const int16_t *centroids,
+                      size_t k)
+{
+    int64_t least = INT64_MAX;
+    size_t best = 0;
+    for (size_t j = 0; j < k; j++) {
+        int64_t distance = 0;
+        for (size_t c = 0; c < 3; c++) {
+            const int64_t d =
+                points->coords[c * points->stride + i] - centroids[3 * j + c];
+            distance += d * d;
+        }
+        if (distance < least) {
+            least = distance;
+            best = j;
+        }
+    }
+    return best;
+}
+
+/* Lloyd's algorithm from a start of its own, checked and hashed step by step. */
+static void cluster(const kq_tree *tree, size_t k, uint8_t *labels, int16_t *centroids)
+{
+    const kq_points *points = &tree->points;
+    int64_t sums[KQ_MAX_COLORS * KQ_SUMS] = {0};
+    double gains[KQ_MAX_COLORS], costs[KQ_MAX_COLORS], error = 0;
+    int16_t halves[KQ_MAX_COLORS * 6] = {0};
+    int32_t partners[KQ_MAX_COLORS];
+    uint32_t *order = allocate(points->n, sizeof *order);
+    memset(labels, 0, points->n);
+    const double energy = kq_total(points, sums);
+    k = kq_start(points, k, order, centroids);
+    add_to_hash(centroids, 6 * k);
+    for (int round = 0; round < 8; round++) {
+        kq_assign(tree, 0, tree->level[0].count, centroids, k, labels, sums);
+        for (size_t i = 0; i < points->n; i++)
+            require(labels[i] == nearest(points, i, centroids, k), "not the nearest");
+        const double now = kq_error(sums, centroids, k, energy);
+        require(round == 0 || round == 5 || now <= error, "the error rose");
+        error = now;
+        kq_splits(points, labels, k, order, gains, halves);
+        kq_merges(sums, centroids, k, costs, partners);
+        kq_update(sums, k, round < 4 ? 1 : KQ_ONE, centroids);
+        add_to_hash(labels, points->n);
+        add_to_hash(sums, 8 * KQ_SUMS * k);
+        add_to_hash(centroids, 6 * k);
+        add_to_hash(gains, 8 * k);
+        add_to_hash(costs, 8 * k);
+        add_to_hash(partners, 4 * k);
+        add_to_hash(&error, sizeof error);
+    }
+    kq_assign(tree, 0, tree->level[0].count, centroids, k, labels, sums);
+    free(order);
+}
+
+static void check_coarse(const kq_tree *tree, const uint32_t *codes, size_t k)
+{
+    size_t cells[KQ_CODE_BITS + 1];
+    kq_cell_counts(codes, tree->points.n, cells);
+    for (int bits = 0; bits <= KQ_CODE_BITS; bits += 5) {
+        const size_t m = cells[bits], stride = m + KQ_LANES;
+        uint32_t *coarse = allocate(m, sizeof *coarse);
+        int16_t *coords = allocate(3 * stride, sizeof *coords), centroids[3 * 256];
+        int64_t *weights = allocate(m, sizeof *weights);
+        uint8_t *labels = allocate(m, 1);
+        const size_t merged =
+            kq_coarsen(&tree->points, codes, bits, stride, coarse, coords, weights);
+        require(merged == m, "cells were miscounted");
+        kq_tree small = grow((kq_points){m, stride, coords, weights}, coarse);
+        cluster(&small, k, labels, centroids);
+        chop(&small);
+        free(coarse);
+        free(weights);
+        free(labels);
+    }
+}
+
+static void check_image(const kq_image *image, const histogram *h,
+                        const uint8_t *labels, const int16_t *centroids)
+{
+    uint8_t palette[3 * KQ_MAX_COLORS], *indices = allocate(PIXELS, 1);
+    uint32_t *slots = allocate(KQ_CELLS, sizeof *slots), largest;
+    size_t cells[KQ_CODE_BITS + 1];
+    kq_cell_counts(h->codes, h->n, cells);
+    uint8_t *table = allocate(cells[15], KQ_CELL_SIZE);
+    for (size_t i = 0; i < 3 * KQ_MAX_COLORS; i++)
+        palette[i] = (uint8_t)(centroids[i] / KQ_ONE);
+    kq_lookup_build(h->codes, labels, h->n, slots, table);
+    kq_lookup(image, slots, table, indices);
+    int64_t total = 0;
+    for (size_t i = 0; i < PIXELS; i++)
+        for (size_t c = 0; c < 3; c++) {
+            const ptrdiff_t x = (ptrdiff_t)(i % WIDTH), y = (ptrdiff_t)(i / WIDTH);
+            const int d = image->data[y * image->row + x * image->pixel
+                                      + (ptrdiff_t)c * image->channel]
+                          - palette[3 * indices[i] + c];
+            total += d * d;
+        }
+    const int64_t measured =
+        kq_measure(h->colors, h->counts, labels, h->n, palette, &largest);
+    require(total == measured, "the measured error is not that of the index map");
+    add_to_hash(indices, PIXELS);
+    add_to_hash(&largest, sizeof largest);
+    free(indices);
+    free(slots);
+    free(table);
+}
+
+int main(void)
+{
+    static uint8_t pixels[3 * PIXELS];
+    const kq_image images[] = {
+        {pixels, HEIGHT, WIDTH, 3 * WIDTH, 3, 1},
+        {pixels + 3 * PIXELS - 1, HEIGHT, WIDTH, -3 * WIDTH, -3, -1}, /* reversed */
+        {pixels, HEIGHT, WIDTH, WIDTH, 1, 0},                         /* grey */
+    };
+    static const int bits[] = {1, 4, 8};
+    static const size_t colors[] = {1, 2, 15, 16, 17, 256};
+    uint64_t first = 0;
+    for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
+        if (!kq_use_level(levels[level]))
+            continue;
+        hash = 14695981039346656037u;
+        chance = 88172645463325252u;
+        for (size_t b = 0; b < sizeof bits / sizeof *bits; b++)
+            for (size_t i = 0; i < sizeof images / sizeof *images; i++) {
+                paint(pixels, bits[b]);
+                histogram h = count(&images[i]);
+                kq_tree tree = grow(load(&h), h.codes);
+                uint8_t *labels = allocate(h.n, 1);
+                add_to_hash(h.colors, 3 * h.n);
+                add_to_hash(h.counts, 8 * h.n);
+                for (size_t k = 0; k < sizeof colors / sizeof *colors; k++) {
+                    int16_t centroids[3 * KQ_MAX_COLORS] = {0};
+                    cluster(&tree, colors[k], labels, centroids);
+                    check_image(&images[i], &h, labels, centroids);
+                    check_coarse(&tree, h.codes, colors[k]);
+                }
+                chop(&tree);
+                free(labels);
+                free(h.colors);
+                free(h.counts);
+                free(h.codes);
+            }
+        require(first == 0 || first == hash, "levels differ");
+        first = hash;
+    }
+    printf("%016llx\n", (unsigned long long)first);
+    return 0;
+}
