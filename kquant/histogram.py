@@ -43,6 +43,7 @@ class Histogram:
 
     Examples
     --------
+    >>> from kquant import Histogram
     >>> h = Histogram([[255, 0, 0], [0, 0, 0]], [1, 5])
     >>> h + h
     Histogram(2 colors, 12 pixels)

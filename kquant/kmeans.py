@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _kernel
-from .histogram import Histogram
+from .histogram import Histogram, morton_codes
 from .lloyd import Lloyd, start
 from .parallel import Workers
 from .points import Points
@@ -173,11 +173,14 @@ def cluster(histogram: Histogram, k: int, seed: int, workers: Workers) -> Cluste
     fine.assign()
     iterations, converged = fine.settle(TOLERANCE, MOST_ITERATIONS)
     round_centroids(fine, colors)
-    # Largest first. Sorting changes which entry takes the ties, so assign again.
-    order = np.argsort(-fine.sums[:, 0], kind="stable")
+    # Largest first, equal ones by colour. Sorting changes which entry takes the
+    # ties between two, so assign again.
+    palette = (fine.centroids // _kernel.ONE).astype(np.uint8)
+    order = np.lexsort((morton_codes(palette), -fine.sums[:, 0]))
     place = np.empty(len(order), np.uint8)
     place[order] = np.arange(len(order))
     fine.restore((fine.centroids[order], place[fine.labels], fine.sums[order]))
     fine.assign()
-    palette = (fine.centroids // _kernel.ONE).astype(np.uint8)
-    return Clusters(palette, fine.labels, fine.sums[:, 0].copy(), iterations, converged)
+    return Clusters(
+        palette[order], fine.labels, fine.sums[:, 0].copy(), iterations, converged
+    )

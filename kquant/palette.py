@@ -42,6 +42,7 @@ class Palette(Sequence):
 
     Examples
     --------
+    >>> from kquant import Palette
     >>> p = Palette(["#ff0000", "#00f"])
     >>> p[1], len(p), p.hex
     ((0, 0, 255), 2, ['#ff0000', '#0000ff'])

@@ -62,9 +62,10 @@ def quantize(
     Examples
     --------
     >>> import numpy as np
+    >>> from kquant import quantize
     >>> ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
     >>> quantize(ramp, 4).palette.hex
-    ['#202020', '#606060', '#a0a0a0', '#e0e0e0']
+    ['#202020', '#a0a0a0', '#606060', '#e0e0e0']
     """
     k, seed = check_colors(colors), check_seed(seed)
     pixels = as_pixels(image)

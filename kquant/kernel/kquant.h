@@ -163,7 +163,7 @@ double kq_total(const kq_points *points, int64_t *total);
 
 /* A deterministic start: cut the cluster whose best cut removes most error until
 there are k. A cut is a plane across the principal axis, at the place that
-leaves the least error (Wu, ACM TOMS 18(4), 1992; Celebi et al., 2011).
+leaves the least error (Wu, ACM TOG 11(4), 1992; Celebi, 2011).
 order[n] is scratch; writes centroids[count][3] and returns count: k, or
 less if there are fewer than k different points. */
 size_t kq_start(const kq_points *points, size_t k, uint32_t *order, int16_t *centroids);
