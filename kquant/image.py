@@ -95,6 +95,11 @@ def _pillow_array(image: Image.Image) -> np.ndarray:
 
 
 def _array_pixels(array: np.ndarray) -> np.ndarray:
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if not (kind in "bf" or (kind == "u" and size <= 2)):
+        raise InvalidTypeError(
+            f"image must be of uint8, uint16 or float in 0..1, got {array.dtype}"
+        )
     if array.ndim not in (2, 3) or (
         array.ndim == 3 and array.shape[2] not in range(1, 5)
     ):
@@ -120,21 +125,17 @@ def _as_bytes(array: np.ndarray) -> np.ndarray:
     """Bring samples to 0..255: v / 257 of 16 bits, 255 v of floats, rounded."""
     if array.dtype == np.uint8:
         return array
-    if array.dtype == np.uint16:
+    if array.dtype.kind == "u":
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype == bool:
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype.kind == "f":
-        if not (array.min() >= 0 and array.max() <= 1):  # also refuses NaN
-            raise InvalidValueError(
-                "image of floats must be within 0..1 and without NaN, "
-                f"got {array.min():g}..{array.max():g}; divide by its maximum"
-            )
-        scaled = array.astype(np.float32 if array.itemsize < 8 else np.float64)
-        return np.rint(scaled * 255).astype(np.uint8)
-    raise InvalidTypeError(
-        f"image must be of uint8, uint16 or float in 0..1, got {array.dtype}"
-    )
+    if not (array.min() >= 0 and array.max() <= 1):  # also refuses NaN
+        raise InvalidValueError(
+            "image of floats must be within 0..1 and without NaN, "
+            f"got {array.min():g}..{array.max():g}; divide by its maximum"
+        )
+    scaled = array.astype(np.float32 if array.itemsize < 8 else np.float64)
+    return np.rint(scaled * 255).astype(np.uint8)
 
 
 def as_pillow(indices: np.ndarray, colors: np.ndarray) -> Image.Image:
@@ -325,7 +326,11 @@ def _rename_new(temporary: Path, target: Path) -> None:
     except OSError:
         # No hard links here (FAT, some network disks): take the name, then fill it.
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        os.replace(temporary, target)
+        try:
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(target)
+            raise
 
 
 def _sync_directory(folder: Path) -> None:

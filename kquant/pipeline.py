@@ -136,9 +136,9 @@ def quantize_file(
     """
     began = time.perf_counter()
     source = Path(source)
-    target = (
-        source.with_name(f"{source.stem}-kq.png") if target is None else Path(target)
-    )
+    if target is None:
+        target = source.parent / f"{source.stem}-kq.png"
+    target = Path(target)
     check_colors(colors)
     check_seed(seed)
     check_format(target)

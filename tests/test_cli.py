@@ -1,0 +1,298 @@
+"""The command line, as a process: files, texts and exit codes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+from PIL import Image
+
+import kquant
+from kquant import cli
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes are of POSIX")
+
+
+def run(*arguments, cwd, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "kquant", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        **options,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A directory with a picture in it, as the working directory."""
+    Image.fromarray(oracle.photo(1)).save(tmp_path / "in.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def is_one_line(text, *parts):
+    assert text.startswith("kquant: ")
+    assert text.endswith(".\n")
+    assert len(text.splitlines()) == 1
+    assert all(part in text for part in parts), text
+    return True
+
+
+# ---- as a process
+
+
+def test_the_bare_form_writes_an_indexed_png_beside_the_input(folder):
+    Image.fromarray(oracle.photo(2)).save(folder / "in.jpg")
+    ran = run("in.jpg", cwd=folder)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    with Image.open(folder / "in-kq.png") as image:
+        assert image.mode == "P"
+        q = kquant.quantize(Image.open(folder / "in.jpg"))
+        assert np.array_equal(np.asarray(image), q.indices)
+        assert np.array_equal(np.asarray(image.convert("RGB")), q.to_array())
+    before = (folder / "in.jpg").stat().st_size
+    after = (folder / "in-kq.png").stat().st_size
+    lines = ran.stdout.splitlines()
+    assert lines[0] == "in.jpg -> in-kq.png"
+    assert lines[1] == (
+        f"160 x 120 pixels, {q.distinct:,} colours -> 256, MSE {q.mse:.2f}, "
+        f"PSNR {q.psnr:.2f} dB, largest error {q.max_error:.1f}"
+    )
+    assert lines[2].startswith(
+        f"{before:,} -> {after:,} bytes ({100 * after / before - 100:+.1f} %"
+    )
+    assert re.search(r", \d+\.\d{3} s, \d+\.\d Mpx/s$", lines[2])
+    assert len(lines) == 3
+
+
+def test_it_runs_from_the_root_of_the_repository(folder):
+    root = Path(__file__).parent.parent
+    ran = run(folder / "in.png", "-k", 8, "-o", folder / "out.png", cwd=root)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (folder / "out.png").is_file()
+
+
+def test_the_script_is_installed(folder):
+    script = Path(sys.executable).with_name(
+        "kquant" + (".exe" if os.name == "nt" else "")
+    )
+    if not script.exists():
+        pytest.skip("the package was not installed into this environment's scripts")
+    ran = subprocess.run([script, "in.png", "--quiet"], cwd=folder, check=False)
+    assert ran.returncode == 0
+    assert (folder / "in-kq.png").is_file()
+
+
+def test_problems_are_one_line_and_a_code(folder):
+    ran = run("missing.jpg", cwd=folder)
+    assert ran.returncode == 1
+    assert ran.stdout == ""
+    assert ran.stderr == "kquant: missing.jpg: no such file. Check the name.\n"
+
+
+@posix
+def test_a_closed_pipe_is_no_problem(folder):
+    command = [sys.executable, "-m", "kquant", "in.png"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ran = subprocess.run(
+            command, cwd=folder, stdout=writer, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writer)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert (folder / "in-kq.png").is_file()
+
+
+@posix
+def test_ctrl_c_ends_with_130_and_leaves_nothing(folder):
+    noise = np.random.default_rng(0).integers(0, 256, (3000, 3000, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "big.bmp")
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import kquant.cli, sys\n"
+         "print('ready', flush=True)\nsys.exit(kquant.cli.main(['big.bmp']))"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline() == b"ready\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, b"", b"")
+    assert sorted(os.listdir(folder)) == ["big.bmp", "in.png"]
+
+
+@posix
+def test_names_that_would_speak_to_the_terminal_are_escaped(folder):
+    ran = run("red\x1b[31m\n.png", cwd=folder)
+    assert ran.returncode == 1
+    assert is_one_line(ran.stderr, r"red\x1b[31m\n.png")
+
+
+@posix
+def test_names_that_are_no_unicode(folder):
+    name = b"\xff.png"
+    os.rename(b"in.png", name)
+    ran = run(os.fsdecode(name), cwd=folder)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert b"\xff-kq.png" in os.listdir(os.fsencode(folder))
+    assert r"\udcff.png -> \udcff-kq.png" in ran.stdout
+
+
+# ---- in this process: the rest of the texts and codes
+
+
+@pytest.mark.parametrize("name", ["a b.png", "-k.png", "bild-ä-画.png", "bench"])
+def test_unusual_names(folder, name, capsys):
+    os.rename("in.png", name)
+    arguments = ["--", name] if name.startswith("-") else [f"./{name}"]
+    assert cli.main(arguments) == 0
+    assert (folder / (name.removesuffix(".png") + "-kq.png")).is_file()
+
+
+def test_options_act(folder, capsys):
+    assert cli.main(["in.png", "-k", "5", "-o", "five.png"]) == 0
+    assert cli.main(["in.png", "--colors=5", "--output", "FIVE2.PNG", "--quiet"]) == 0
+    assert (folder / "five.png").read_bytes() == (folder / "FIVE2.PNG").read_bytes()
+    with Image.open("five.png") as image:
+        assert len(image.getpalette()) == 15
+    contents = set()
+    for seed in range(6):
+        assert (
+            cli.main(["in.png", "-k", "40", "-fo", "s.png", "--seed", str(seed)]) == 0
+        )
+        contents.add((folder / "s.png").read_bytes())
+    assert len(contents) > 1
+    for threads in ("1", "2", "3"):
+        assert cli.main(["in.png", "-o", f"t{threads}.png", "--threads", threads]) == 0
+    assert len({(folder / f"t{n}.png").read_bytes() for n in (1, 2, 3)}) == 1
+
+
+def test_quiet_prints_nothing(folder, capsys):
+    assert cli.main(["in.png", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_lossless_result_says_so(folder, capsys):
+    Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save("black.bmp")
+    assert cli.main(["black.bmp"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "3 x 2 pixels, 1 colours -> 1, lossless"
+
+
+def test_a_file_that_grew_is_called_so(folder, capsys):
+    noise = np.random.default_rng(0).integers(0, 256, (50, 50, 3), np.uint8)
+    Image.fromarray(noise).save("small.jpg", quality=5)
+    assert cli.main(["small.jpg"]) == 0
+    assert re.search(r"\(\+\d+\.\d %: the file grew\)", capsys.readouterr().out)
+    assert cli.main(["in.png", "-k", "2"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"\(-\d+\.\d %\)", out)
+    assert "grew" not in out
+
+
+def test_an_existing_output_is_kept_without_force(folder, capsys):
+    (folder / "in-kq.png").write_bytes(b"precious")
+    assert cli.main(["in.png"]) == 15
+    assert capsys.readouterr().err == (
+        "kquant: in.png: in-kq.png exists. "
+        "Use --force to overwrite or -o for another name.\n"
+    )
+    assert (folder / "in-kq.png").read_bytes() == b"precious"
+    assert cli.main(["in.png", "--force"]) == 0
+    assert (folder / "in-kq.png").read_bytes() != b"precious"
+
+
+def test_the_input_can_be_replaced_when_asked(folder, capsys):
+    assert cli.main(["in.png", "-o", "in.png"]) == 15
+    assert cli.main(["in.png", "-o", "in.png", "-f"]) == 0
+    with Image.open("in.png") as image:
+        assert image.mode == "P"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "parts"),
+    [
+        (["in.png", "-k", "0"], 2, ["colors must be 1..256, got 0"]),
+        (["in.png", "-k", "257"], 2, ["colors must be 1..256, got 257"]),
+        (["in.png", "--colors", "many"], 2, ["--colors", "'many'"]),
+        (["in.png", "--threads", "0"], 2, ["threads must be at least 1, got 0"]),
+        (["in.png", "--seed", "x"], 2, ["--seed", "'x'"]),
+        (["in.png", "--nonsense"], 2, ["--nonsense"]),
+        (["in.png", "other.png"], 2, ["other.png"]),
+        ([], 2, ["IMAGE"]),
+        (["missing.png"], 1, ["missing.png: no such file"]),
+        (["."], 1, [".: is a directory"]),
+        (["text.png"], 1, ["text.png: not an image"]),
+        (["cut.png"], 1, ["cut.png: truncated or damaged"]),
+        (["clear.png"], 1, ["clear.png: image has transparent pixels"]),
+        (["in.png", "-o", "a.gif"], 1, ["a.gif: cannot write this format"]),
+        (["in.png", "-o", "no/a.png"], 1, ["a.png: its directory does not exist"]),
+        (["in.png", "-o", "dir.png"], 1, ["dir.png: is a directory"]),
+    ],
+)
+def test_wrong_input_is_one_line_and_writes_nothing(
+    folder, capsys, arguments, code, parts
+):
+    (folder / "text.png").write_text("hello")
+    (folder / "cut.png").write_bytes((folder / "in.png").read_bytes()[:5000])
+    Image.new("RGBA", (2, 2)).save("clear.png")
+    (folder / "dir.png").mkdir()
+    before = sorted(os.listdir())
+    try:
+        got = cli.main(arguments)
+    except SystemExit as exit_:  # as argparse ends
+        got = exit_.code
+    captured = capsys.readouterr()
+    assert got == code
+    assert is_one_line(captured.err, *parts)
+    assert captured.out == ""
+    assert sorted(os.listdir()) == before
+
+
+@posix
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write")
+def test_a_directory_without_permission(folder, capsys):
+    (folder / "locked").mkdir(mode=0o500)
+    assert cli.main(["in.png", "-o", "locked/a.png"]) == 1
+    assert is_one_line(capsys.readouterr().err, "no permission")
+
+
+def test_no_permission_is_reported(folder, capsys, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert cli.main(["in.png"]) == 1
+    assert is_one_line(capsys.readouterr().err, "in-kq.png: no permission to write")
+
+
+def test_too_little_memory_is_reported(folder, capsys, monkeypatch):
+    def no_memory(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "quantize_file", no_memory)
+    assert cli.main(["in.png"]) == 1
+    assert is_one_line(capsys.readouterr().err, "in.png: not enough memory")
+
+
+def test_help_and_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for option in (
+        "-k N, --colors N", "-o FILE, --output FILE", "-f, --force", "--seed N",
+        "--threads N", "--quiet", "--version", "-h, --help", "exit codes", "bench",
+    ):  # fmt: skip
+        assert option in text
+    assert len(text.splitlines()) <= 24
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"kquant {kquant.__version__}\n"
