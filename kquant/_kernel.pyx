@@ -219,10 +219,10 @@ cdef class Tree:
         need(len(levels) == KQ_DEPTH, "levels")
         points.coords, points.weights = &coords[0, 0], &weights[0]
         self.kept = coords, weights, tuple(levels)
-        for depth in range(KQ_DEPTH):
+        for depth in range(<size_t>KQ_DEPTH):
             start, child, low, high = levels[depth]
             self.set_level(depth, start, child, low, high)
-        for depth in range(KQ_DEPTH - 1):
+        for depth in range(<size_t>KQ_DEPTH - 1):
             need(self.tree.level[depth].child[self.tree.level[depth].count]
                  == self.tree.level[depth + 1].count, "child")
         self.roots = self.tree.level[0].count

@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and where to read more."""
-        self.exit(USAGE, f"kquant: {message}. See {self.prog} --help.\n")
+        self.exit(USAGE, f"kquant: {printable(message)}. See {self.prog} --help.\n")
 
 
 def make_parser() -> Parser:
@@ -72,23 +72,32 @@ def main(arguments: list[str] | None = None) -> int:
     """
     if arguments is None:
         arguments = sys.argv[1:]
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # those of libraries are not for users
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of libraries are not for users
+            return _run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:  # of printing: those of files are KquantErrors
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 0  # nobody reads what we print: no reason to complain
+        return complain(f"standard output: {error.strerror}. Check the disk.", FAILED)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         if arguments[:1] == ["bench"]:
             from .bench import main as bench
 
             return bench(arguments[1:])
         return _quantize(make_parser().parse_args(arguments))
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads what we print: no reason to complain, nor at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where what goes wrong can be handled
 
 
 def _quantize(options: argparse.Namespace) -> int:
@@ -141,7 +150,8 @@ def summary(report: FileReport) -> str:
         else f"MSE {image.mse:.2f}, PSNR {image.psnr:.2f} dB, "
         f"largest error {image.max_error:.1f}"
     )
-    change = 100 * (report.bytes_after / report.bytes_before - 1)
+    before = report.bytes_before or report.bytes_after  # a pipe has no size
+    change = 100 * (report.bytes_after / before - 1)
     grew = ": the file grew" if change > 0 else ""
     return (
         f"{printable(str(report.source))} -> {printable(str(report.target))}\n"

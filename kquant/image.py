@@ -4,10 +4,9 @@ import contextlib
 import os
 import secrets
 import stat
-import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +26,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 # are large attack surfaces and nobody quantizes them.
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000")
 
-# What damaged files make Pillow's decoders raise.
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, MemoryError, zlib.error)
+TRANSPARENT = "image has transparent pixels, which kquant cannot quantize yet"
 
 
 # ---- images and arrays
@@ -72,7 +70,12 @@ def _pillow_array(image: Image.Image) -> np.ndarray:
     """Give the samples of any Pillow image in a layout that _array_pixels() takes."""
     if min(image.size) == 0:
         raise InvalidValueError(f"image has no pixels: {image.width} x {image.height}")
-    if image.has_transparency_data and image.mode not in ("RGBA", "LA"):
+    if image.mode == "La":  # premultiplied; Pillow converts it to nothing else
+        image = image.convert("LA")
+    if image.mode.startswith("I"):  # Pillow would clip these to 8 bits
+        if (np.asarray(image) == image.info.get("transparency")).any():
+            raise InvalidValueError(TRANSPARENT)
+    elif image.has_transparency_data and image.mode not in ("RGBA", "LA"):
         image = image.convert("RGBA")
     if image.mode == "I":  # 32 bits wide, but used for 16-bit files
         samples = np.asarray(image)
@@ -114,9 +117,7 @@ def _array_pixels(array: np.ndarray) -> np.ndarray:
     channels = samples.shape[2]
     if channels in (2, 4):
         if samples[:, :, -1].min() < 255:
-            raise InvalidValueError(
-                "image has transparent pixels, which kquant cannot quantize yet"
-            )
+            raise InvalidValueError(TRANSPARENT)
         samples = samples[:, :, : channels - 1]
     return np.broadcast_to(samples, (*samples.shape[:2], 3))
 
@@ -175,48 +176,30 @@ def read_pixels(path: PathLike) -> np.ndarray:
         ) from None
 
 
-def _decode(path: PathLike, file: object) -> Image.Image:
+def _decode(path: PathLike, file: BinaryIO) -> Image.Image:
     limit = Image.MAX_IMAGE_PIXELS
     try:
         image = Image.open(file, formats=FORMATS)
+        if limit is not None and image.width * image.height > limit:
+            raise Image.DecompressionBombError
+        # The further images of a camera's MPO are previews and second views.
+        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+        if frames == 1:
+            image.load()
+            return ImageOps.exif_transpose(image)
+        problem = f"{frames} frames; quantizing one would lose the others"
+        advice = "Save the frame you want as an image of its own"
     except UnidentifiedImageError:
-        names = ", ".join(FORMATS)
-        raise ImageFileError(
-            path, "not an image kquant reads", f"It reads {names}"
-        ) from None
-    except Image.DecompressionBombError:
-        raise ImageFileError(
-            path, f"more than {2 * limit:,} pixels", "Scale it down first"
-        ) from None
-    except DECODE_ERRORS as error:
-        raise _damaged(path, error) from None
-    if limit is not None and image.width * image.height > limit:
-        raise ImageFileError(
-            path,
-            f"{image.width * image.height:,} pixels is over the limit of {limit:,}",
-            "Scale it down first",
-        )
-    # The further images of a camera's MPO are previews and second views.
-    frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
-    if frames > 1:
-        raise ImageFileError(
-            path,
-            f"{frames} frames; quantizing one would lose the others",
-            "Save the frame you want as an image of its own",
-        )
-    try:
-        image.load()
-        return ImageOps.exif_transpose(image)
-    except DECODE_ERRORS as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: PathLike, error: BaseException) -> ImageFileError:
-    if isinstance(error, MemoryError):
-        return ImageFileError(path, "not enough memory to decode it", "Scale it down")
-    return ImageFileError(
-        path, f"truncated or damaged ({error})", "Get an undamaged copy"
-    )
+        problem = "not an image kquant reads"
+        advice = f"It reads {', '.join(FORMATS)}"
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        problem = f"more than the limit of {limit:,} pixels"
+        advice = "Scale it down first"
+    except MemoryError:
+        problem, advice = "not enough memory to decode it", "Scale it down first"
+    except Exception as error:  # damaged files make Pillow raise nearly any
+        problem, advice = f"truncated or damaged ({error})", "Get an undamaged copy"
+    raise ImageFileError(path, problem, advice)
 
 
 # ---- writing
@@ -252,7 +235,7 @@ def check_target(path: PathLike, *, force: bool) -> Path:
         If it is no regular file, or its directory cannot take files.
     """
     target = Path(path)
-    if target.is_dir():
+    if os.path.isdir(target):  # Path.is_dir() raises for names that are too long
         raise ImageFileError(path, "is a directory", "Name a file in it")
     if os.path.lexists(target):
         if not force:
@@ -260,10 +243,10 @@ def check_target(path: PathLike, *, force: bool) -> Path:
                 path, "exists", "Choose to overwrite it, or another name"
             )
         target = Path(os.path.realpath(target))  # a link stays, what it names changes
-        if target.exists() and not target.is_file():
+        if os.path.exists(target) and not os.path.isfile(target):
             raise ImageFileError(path, "is not a regular file", "Choose another name")
     folder = target.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ImageFileError(path, "its directory does not exist", "Make it first")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ImageFileError(
@@ -284,7 +267,7 @@ def write_file(path: PathLike, content: bytes, *, force: bool) -> None:
         As for `check_target`, and if the disk is full.
     """
     target = check_target(path, force=force)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".kquant-{secrets.token_hex(8)}.tmp")
     try:
         # Not mkstemp(): its files are private to the user, and to give them the
         # usual mode one must change the umask of the whole process to learn it.
@@ -294,12 +277,13 @@ def write_file(path: PathLike, content: bytes, *, force: bool) -> None:
             0o666,
         )
         with open(handle, "wb") as file:
+            if force:  # before there is anything to read
+                with contextlib.suppress(FileNotFoundError):
+                    os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         if force:
-            with contextlib.suppress(FileNotFoundError):
-                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             os.replace(temporary, target)
         else:
             _rename_new(temporary, target)

@@ -147,8 +147,8 @@ def _fill_empty(lloyd: Lloyd, colors: np.ndarray) -> bool:
     empty = np.flatnonzero(lloyd.sums[:, 0] == 0)
     if len(empty) == 0:
         return False
-    centroids = lloyd.centroids // _kernel.ONE
-    distances = ((colors - centroids[lloyd.labels]) ** 2).sum(axis=1, dtype=np.int64)
+    entries = lloyd.centroids.astype(np.int64) // _kernel.ONE
+    distances = ((colors - entries[lloyd.labels]) ** 2).sum(axis=1)
     costs = distances * lloyd.points.weights
     worst = np.argsort(-costs, kind="stable")[: len(empty)]
     lloyd.centroids[empty] = colors[worst].astype(np.int16) * _kernel.ONE

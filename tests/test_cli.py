@@ -84,8 +84,6 @@ def test_the_script_is_installed(folder):
     script = Path(sys.executable).with_name(
         "kquant" + (".exe" if os.name == "nt" else "")
     )
-    if not script.exists():
-        pytest.skip("the package was not installed into this environment's scripts")
     ran = subprocess.run([script, "in.png", "--quiet"], cwd=folder, check=False)
     assert ran.returncode == 0
     assert (folder / "in-kq.png").is_file()
@@ -287,7 +285,7 @@ def test_help_and_version(capsys):
     assert caught.value.code == 0
     text = capsys.readouterr().out
     for option in (
-        "-k N, --colors N", "-o FILE, --output FILE", "-f, --force", "--seed N",
+        "-k", "--colors N", "-o", "--output FILE", "-f, --force", "--seed N",
         "--threads N", "--quiet", "--version", "-h, --help", "exit codes", "bench",
     ):  # fmt: skip
         assert option in text

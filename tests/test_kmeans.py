@@ -95,6 +95,18 @@ def test_rounding_ends_distinct_used_and_on_the_grid(workers):
     assert (lloyd.sums[:, 0] > 0).all()
 
 
+def test_empty_clusters_go_to_the_colors_that_cost_most(workers):
+    colors = np.array([[0, 0, 0], [1, 1, 1], [9, 9, 9], [255, 255, 255]])
+    histogram = Histogram(colors, [1000, 900, 5, 1])
+    bad = np.array([[0, 0, 0], [0, 0, 0]], np.int16)
+    lloyd = Lloyd(Points.of(histogram), bad, workers)
+    lloyd.assign()
+    assert kmeans._fill_empty(lloyd, histogram.colors)
+    # 1 * 3 * 255**2 is more than 900 * 3 or 5 * 3 * 81.
+    assert (lloyd.centroids[1] // _kernel.ONE).tolist() == [255, 255, 255]
+    assert not kmeans._fill_empty(lloyd, histogram.colors)
+
+
 def test_coarse_points_keep_weight_and_mean(points):
     coarse = points.coarsened(500)
     assert 500 <= len(coarse) < len(points)

@@ -1,0 +1,185 @@
+"""The command line at its edges: pipes, warnings, odd names, interruptions."""
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+
+import oracle
+import pytest
+from PIL import Image
+
+import kquant
+from kquant import cli
+
+posix = pytest.mark.skipif(os.name != "posix", reason="pipes and signals of POSIX")
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("PYTHONUNBUFFERED", "PYTHONWARNINGS")  # as users have it
+}
+
+
+def start(*arguments, cwd, environment=(), **streams):
+    return subprocess.Popen(
+        [sys.executable, "-m", "kquant", *arguments],
+        cwd=cwd,
+        env=ENVIRONMENT | dict(environment),
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A directory with a picture in it, as the working directory."""
+    Image.fromarray(oracle.photo(1)).save(tmp_path / "in.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def is_one_line(text):
+    return (
+        text.startswith("kquant: ") and text.endswith(".\n") and text.count("\n") == 1
+    )
+
+
+@posix
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["in.png"], 0), (["--help"], 0), (["in.png", "-k0"], 2)]
+)
+def test_a_closed_pipe_is_no_trouble_with_buffers_too(folder, arguments, code):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start(*arguments, cwd=folder, stdout=writer)
+    os.close(writer)
+    err = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == code
+    assert err == "" if code == 0 else is_one_line(err)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_under_stdout_is_one_line(folder, unbuffered):
+    with open("/dev/full", "wb") as full:
+        process = start(
+            "in.png", cwd=folder, stdout=full,
+            environment={"PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+        err = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 1
+    assert is_one_line(err)
+
+
+@posix
+def test_a_picture_can_come_through_a_pipe(folder):
+    process = start("/dev/stdin", "-o", "a.png", cwd=folder, stdin=subprocess.PIPE)
+    out, err = process.communicate((folder / "in.png").read_bytes(), timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    assert b"/dev/stdin -> a.png" in out
+    assert (folder / "a.png").is_file()
+
+
+@posix
+def test_ctrl_c_while_it_waits_for_input_ends_with_130(folder):
+    os.mkfifo("in.fifo")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored
+    process = start("in.fifo", cwd=folder)
+    signal.signal(signal.SIGINT, before)
+    with open("in.fifo", "wb"):  # waits until it reads
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, b"", b"")
+    assert sorted(os.listdir()) == ["in.fifo", "in.png"]
+
+
+def test_an_interruption_ends_with_130(folder, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "quantize_file", interrupt)
+    assert cli.main(["in.png"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def header(width, height):
+    """PNG file that promises a size."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))]
+    parts += [(b"IDAT", b"x")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data
+        + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("action", ["", "error", "always"])
+@pytest.mark.parametrize("size", [(10000, 9500), (20000, 20000)])
+def test_warnings_of_python_do_not_matter(folder, action, size):
+    (folder / "big.png").write_bytes(header(*size))
+    process = start("big.png", cwd=folder, environment={"PYTHONWARNINGS": action})
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, b"")
+    assert is_one_line(err.decode())
+    assert b"pixels" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([""], 1),
+        (["."], 1),
+        (["/"], 1),
+        ([".."], 1),
+        (["x" * 300 + ".png"], 1),
+        (["in.png", "-o", "x" * 300 + ".png"], 1),
+        (["in.png", "-o", ""], 1),
+        (["in.png", "-o", "in.png/a.png"], 1),
+        (["in.png", "extra \x1b[31m\n\r"], 2),
+        (["in.png", "--no\x1b\nsuch"], 2),
+        (["in.png", "-o", "\x1b\n.gif"], 1),
+        (["\x9b\n\u202e.png"], 1),
+        (["in.png", "-k", "\x1b"], 2),
+    ],
+)
+def test_no_argument_breaks_the_line_or_the_terminal(folder, capsys, arguments, code):
+    try:
+        got = cli.main(arguments)
+    except SystemExit as exit_:
+        got = exit_.code
+    out, err = capsys.readouterr()
+    assert (got, out) == (code, "")
+    assert is_one_line(err)
+    assert err.removesuffix("\n").isprintable()
+    assert os.listdir() == ["in.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ([], {}),
+        (["-k", "7"], {"colors": 7}),
+        (["-o", "a.png", "-f"], {"target": "a.png", "force": True}),
+        (["--seed", "-3"], {"seed": -3}),
+        (["--threads", "2"], {"threads": 2}),
+    ],
+)
+def test_every_option_reaches_the_library(monkeypatch, arguments, given):
+    asked = {}
+
+    def spy(source, target, colors, **options):
+        asked.update(source=source, target=target, colors=colors, **options)
+        raise kquant.ImageFileError(source, "stop", "Here")
+
+    monkeypatch.setattr(cli, "quantize_file", spy)
+    assert cli.main(["in.png", *arguments]) == 1
+    default = {"source": "in.png", "target": None, "colors": 256}
+    assert asked == default | {"force": False, "seed": 0, "threads": None} | given
+
+
+@pytest.mark.parametrize("name", ["--quiet.png", "-h.png", " .png", "bench"])
+def test_after_two_dashes_anything_is_a_name(folder, capsys, name):
+    os.rename("in.png", name)
+    assert cli.main(["--", name]) == 0
+    assert (folder / (name.removesuffix(".png") + "-kq.png")).is_file()
