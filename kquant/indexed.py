@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from . import _kernel
 from .histogram import THREAD_PIXELS, Histogram, count_pixels, morton_codes
@@ -13,6 +13,9 @@ from .kmeans import Clusters
 from .lloyd import nearest
 from .palette import Palette
 from .parallel import Workers
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,7 +63,7 @@ class IndexedImage:
         """Return the image as a new (H, W, 3) uint8 array."""
         return np.asarray(self.palette)[self.indices]
 
-    def to_pillow(self) -> Image.Image:
+    def to_pillow(self) -> "Image.Image":
         """Return the image as a Pillow image of mode P."""
         return as_pillow(self.indices, np.asarray(self.palette))
 
