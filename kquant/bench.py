@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import __version__, _kernel, reference
-from .cli import FAILED, USAGE, Parser, complain
+from .console import FAILED, USAGE, Parser, complain
 from .errors import ImageFileError, InvalidTypeError, InvalidValueError
 from .histogram import count_pixels
 from .image import check_target, read_pixels, write_file

@@ -5,13 +5,19 @@ import contextlib
 import os
 import sys
 import warnings
-from typing import NoReturn
 
 from . import __version__
+from .console import (
+    EXISTS,
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    Parser,
+    complain,
+    printable,
+)
 from .errors import InvalidTypeError, InvalidValueError, KquantError, OutputExistsError
 from .pipeline import FileReport, quantize_file
-
-FAILED, USAGE, EXISTS, INTERRUPTED = 1, 2, 15, 130
 
 DESCRIPTION = """\
 Reduce an image to a palette of at most 256 colours, and write it as an indexed PNG.
@@ -23,14 +29,6 @@ kquant bench [IMAGE ...] compares the kernel with NumPy (kquant bench --help).
 exit codes: 0 done; 1 the file could not be read or written; 2 wrong usage;
 15 the output exists and --force was not given; 130 interrupted.
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and where to read more."""
-        self.exit(USAGE, f"kquant: {printable(message)}. See {self.prog} --help.\n")
 
 
 def make_parser() -> Parser:
@@ -125,19 +123,6 @@ def _quantize(options: argparse.Namespace) -> int:
     if not options.quiet:
         print(summary(report))
     return 0
-
-
-def complain(message: str, code: int) -> int:
-    """Print one line to stderr; return the exit code."""
-    print(f"kquant: {printable(message)}", file=sys.stderr)
-    return code
-
-
-def printable(text: str) -> str:
-    """Escape what a terminal would obey instead of show, as file names can hold it."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def summary(report: FileReport) -> str:

@@ -13,7 +13,7 @@ import kquant
 from kquant import _kernel
 
 MODULES = [
-    "__main__", "_kernel", "bench", "cli", "errors", "histogram", "image", "indexed",
+    "__main__", "_kernel", "bench", "cli", "console", "errors", "histogram", "image", "indexed",
     "kmeans", "lloyd", "palette", "parallel", "pipeline", "points", "reference",
 ]  # fmt: skip
 
