@@ -13,8 +13,8 @@ import kquant
 from kquant import _kernel
 
 MODULES = [
-    "__main__", "_kernel", "bench", "cli", "console", "errors", "histogram", "image", "indexed",
-    "kmeans", "lloyd", "palette", "parallel", "pipeline", "points", "reference",
+    "__main__", "_kernel", "bench", "cli", "console", "errors", "histogram", "image",
+    "indexed", "kmeans", "lloyd", "palette", "parallel", "pipeline", "points", "reference",
 ]  # fmt: skip
 
 
