@@ -11,7 +11,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 cdef extern from "kquant.h" nogil:
     enum:
-        KQ_BUCKETS, KQ_CELLS, KQ_CELL_SIZE, KQ_CHANNELS, KQ_CODE_BITS, KQ_DEPTH
+        KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_SIZE, KQ_CHANNELS, KQ_CODE_BITS, KQ_DEPTH
         KQ_LANES, KQ_MAX_COLORS, KQ_ONE, KQ_SUMS
 
     ctypedef struct kq_image:
@@ -30,6 +30,7 @@ cdef extern from "kquant.h" nogil:
         const uint32_t *child
         const int16_t *low
         const int16_t *high
+        const int64_t *sums
 
     ctypedef struct kq_tree:
         kq_points points
@@ -38,30 +39,35 @@ cdef extern from "kquant.h" nogil:
     void kq_bucket_sizes(const kq_image *, uint32_t *)
     void kq_bucket_fill(const kq_image *, uint32_t *, uint16_t *)
     size_t kq_count_colors(const uint16_t *, const uint32_t *, size_t, size_t,
-                           uint8_t *, int64_t *)
+                           uint32_t *, uint8_t *, int64_t *)
     void kq_codes(const uint8_t *, size_t, uint32_t *)
     void kq_load(const uint8_t *, size_t, size_t, int16_t *)
     void kq_cell_counts(const uint32_t *, size_t, size_t *)
     size_t kq_coarsen(const kq_points *, const uint32_t *, int, size_t,
                       uint32_t *, int16_t *, int64_t *)
     size_t kq_blocks(const uint32_t *, size_t, size_t, uint32_t *)
-    void kq_boxes(const kq_points *, const uint32_t *, size_t, int16_t *, int16_t *)
-    size_t kq_start(const kq_points *, size_t, uint32_t *, int16_t *)
-    void kq_splits(const kq_points *, const uint8_t *, size_t, uint32_t *, double *,
+    void kq_measure_blocks(const kq_points *, const uint32_t *, size_t, int16_t *,
+                           int16_t *, int64_t *)
+    void kq_join_blocks(const kq_level *, const uint32_t *, size_t, int16_t *,
+                        int16_t *, int64_t *)
+    size_t kq_start(const kq_points *, size_t, uint32_t *, uint8_t *, int16_t *)
+    void kq_splits(const kq_points *, const uint8_t *, size_t, double *, double *,
                    int16_t *)
     size_t kq_assign(const kq_tree *, size_t, size_t, const int16_t *, size_t,
                      uint8_t *, int64_t *)
     size_t kq_update(const int64_t *, size_t, int, int16_t *)
     double kq_error(const int64_t *, const int16_t *, size_t, double)
-    double kq_total(const kq_points *, int64_t *)
+    double kq_energy(const kq_points *)
     void kq_merges(const int64_t *, const int16_t *, size_t, double *, int32_t *)
     int64_t kq_measure(const uint8_t *, const int64_t *, const uint8_t *, size_t,
                        const uint8_t *, uint32_t *)
+    void kq_relabel(const uint8_t *, size_t, uint8_t *)
     void kq_lookup_build(const uint32_t *, const uint8_t *, size_t, uint32_t *,
                          uint8_t *)
     void kq_lookup(const kq_image *, const uint32_t *, const uint8_t *, uint8_t *)
     int kq_use_level(int)
 
+BINS = KQ_BINS
 BUCKETS = KQ_BUCKETS
 CELLS = KQ_CELLS
 CELL_SIZE = KQ_CELL_SIZE
@@ -140,18 +146,20 @@ def bucket_fill(const uint8_t[:, :, :] pixels, uint32_t[::1] cursor,
 
 
 def count_colors(const uint16_t[::1] low, const uint32_t[::1] bounds, size_t first,
-                 size_t last, uint8_t[:, ::1] colors, int64_t[::1] counts):
-    """low, bounds (BUCKETS + 1,) -> colors (n, 3), counts (n,); returns n."""
+                 size_t last, uint32_t[::1] codes, uint8_t[:, ::1] colors,
+                 int64_t[::1] counts):
+    """low, bounds (BUCKETS + 1,) -> codes, colors (n, 3), counts (n,); returns n."""
     need(bounds.shape[0] == KQ_BUCKETS + 1 and first < last <= KQ_BUCKETS, "bounds")
     need(bounds[last] <= <size_t>low.shape[0] and low.shape[0] > 0, "low")
     cdef size_t room = bounds[last] - bounds[first], n
     need(room <= <size_t>colors.shape[0] and colors.shape[1] == KQ_CHANNELS, "colors")
     need(room <= <size_t>counts.shape[0], "counts")
+    need(room <= <size_t>codes.shape[0], "codes")
     if room == 0:
         return 0
     with nogil:
-        n = kq_count_colors(&low[0], &bounds[0], first, last, &colors[0, 0],
-                            &counts[0])
+        n = kq_count_colors(&low[0], &bounds[0], first, last, &codes[0],
+                            &colors[0, 0], &counts[0])
     return n
 
 
@@ -198,9 +206,10 @@ cdef class Tree:
     ----------
     coords : (3, n + LANES or more) int16
     weights : (n,) int64
-    levels : DEPTH tuples (start, child, low, high), coarse to fine
+    levels : DEPTH tuples (start, child, low, high, sums), coarse to fine
         start, child (count + 1,) uint32: first point of each block and its first
-        block on the next level; low, high (count, 3) int16: filled in here.
+        block on the next level; low, high (count, 3) int16 and sums (count, SUMS)
+        int64: filled in here.
     """
 
     cdef kq_tree tree
@@ -219,36 +228,38 @@ cdef class Tree:
         need(len(levels) == KQ_DEPTH, "levels")
         points.coords, points.weights = &coords[0, 0], &weights[0]
         self.kept = coords, weights, tuple(levels)
-        for depth in range(<size_t>KQ_DEPTH):
-            start, child, low, high = levels[depth]
-            self.set_level(depth, start, child, low, high)
-        for depth in range(<size_t>KQ_DEPTH - 1):
-            need(self.tree.level[depth].child[self.tree.level[depth].count]
-                 == self.tree.level[depth + 1].count, "child")
+        for depth in range(<size_t>KQ_DEPTH):  # from fine to coarse
+            start, child, low, high, sums = levels[KQ_DEPTH - 1 - depth]
+            self.set_level(KQ_DEPTH - 1 - depth, start, child, low, high, sums)
         self.roots = self.tree.level[0].count
 
     cdef int set_level(self, size_t depth, const uint32_t[::1] start,
                        const uint32_t[::1] child, int16_t[:, ::1] low,
-                       int16_t[:, ::1] high) except -1:
+                       int16_t[:, ::1] high, int64_t[:, ::1] sums) except -1:
         cdef kq_level *level = &self.tree.level[depth]
+        cdef kq_level *finer = level + 1
         cdef size_t count = start.shape[0] - 1
         need(start.shape[0] > 1 and start[count] == self.n, "start")
         need(child.shape[0] == start.shape[0], "child")
         need(<size_t>low.shape[0] == count and low.shape[1] == KQ_CHANNELS, "low")
         need(<size_t>high.shape[0] == count and high.shape[1] == KQ_CHANNELS, "high")
+        need(<size_t>sums.shape[0] == count and sums.shape[1] == KQ_SUMS, "sums")
         level.count, level.start, level.child = count, &start[0], &child[0]
-        level.low, level.high = &low[0, 0], &high[0, 0]
-        with nogil:
-            kq_boxes(&self.tree.points, level.start, count, &low[0, 0], &high[0, 0])
+        level.low, level.high, level.sums = &low[0, 0], &high[0, 0], &sums[0, 0]
+        if depth == KQ_DEPTH - 1:
+            with nogil:
+                kq_measure_blocks(&self.tree.points, level.start, count, &low[0, 0],
+                                  &high[0, 0], &sums[0, 0])
+        else:
+            need(child[count] == finer.count, "child")
+            with nogil:
+                kq_join_blocks(finer, level.child, count, &low[0, 0], &high[0, 0],
+                               &sums[0, 0])
         return 0
 
-    def total(self, int64_t[::1] total):
-        """total (SUMS,): the sums of all points; returns their energy."""
-        cdef double energy
-        need(total.shape[0] == KQ_SUMS, "total")
-        with nogil:
-            energy = kq_total(&self.tree.points, &total[0])
-        return energy
+    def energy(self):
+        """Weighted sum of the squared coordinates of all points."""
+        return kq_energy(&self.tree.points)
 
     def coarsen(self, const uint32_t[::1] codes, int bits, uint32_t[::1] out_codes,
                 int16_t[:, ::1] out_coords, int64_t[::1] out_weights):
@@ -263,25 +274,26 @@ cdef class Tree:
                            &out_codes[0], &out_coords[0, 0], &out_weights[0])
         return m
 
-    def start(self, uint32_t[::1] order, int16_t[:, ::1] centroids):
-        """order (n,) scratch -> centroids (k, 3); returns how many are set."""
+    def start(self, uint32_t[::1] order, uint8_t[::1] bins, int16_t[:, ::1] centroids):
+        """order, bins (n,) scratch -> centroids (k, 3); returns how many are set."""
         cdef size_t k = centroids.shape[0], used
         check_centroids(centroids)
-        need(<size_t>order.shape[0] == self.n, "order")
+        need(<size_t>order.shape[0] == self.n == <size_t>bins.shape[0], "order")
         with nogil:
-            used = kq_start(&self.tree.points, k, &order[0], &centroids[0, 0])
+            used = kq_start(&self.tree.points, k, &order[0], &bins[0], &centroids[0, 0])
         return used
 
-    def splits(self, const uint8_t[::1] labels, uint32_t[::1] order, double[::1] gains,
-               int16_t[:, :, ::1] halves):
-        """labels, order scratch -> gains (k,), halves (k, 2, 3)."""
+    def splits(self, const uint8_t[::1] labels, double[:, :, ::1] sums,
+               double[::1] gains, int16_t[:, :, ::1] halves):
+        """labels (n,), sums (k, BINS, SUMS) scratch -> gains (k,), halves (k, 2, 3)."""
         cdef size_t k = gains.shape[0]
         need(<size_t>labels.shape[0] == self.n, "labels")
-        need(<size_t>order.shape[0] == self.n, "order")
+        need(<size_t>sums.shape[0] == k and sums.shape[1] == KQ_BINS, "sums")
+        need(sums.shape[2] == KQ_SUMS, "sums")
         need(0 < k <= KQ_MAX_COLORS and <size_t>halves.shape[0] == k, "halves")
         need(halves.shape[1] == 2 and halves.shape[2] == KQ_CHANNELS, "halves")
         with nogil:
-            kq_splits(&self.tree.points, &labels[0], k, &order[0], &gains[0],
+            kq_splits(&self.tree.points, &labels[0], k, &sums[0, 0, 0], &gains[0],
                       &halves[0, 0, 0])
 
     def assign(self, size_t first, size_t last, const int16_t[:, ::1] centroids,
@@ -360,6 +372,13 @@ def measure(const uint8_t[:, ::1] colors, const int64_t[::1] counts,
         total = kq_measure(&colors[0, 0], &counts[0], &labels[0], n, &palette[0, 0],
                            &largest)
     return total, largest
+
+
+def relabel(const uint8_t[::1] places, uint8_t[::1] labels):
+    """places (k,), labels (n,) in and out, all below k."""
+    need(places.shape[0] > 0 and labels.shape[0] > 0, "labels")
+    with nogil:
+        kq_relabel(&places[0], labels.shape[0], &labels[0])
 
 
 def lookup_build(const uint32_t[::1] codes, const uint8_t[::1] labels,

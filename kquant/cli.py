@@ -17,6 +17,7 @@ from .console import (
     printable,
 )
 from .errors import InvalidTypeError, InvalidValueError, KquantError, OutputExistsError
+from .kmeans import EFFORTS
 from .pipeline import FileReport, quantize_file
 
 DESCRIPTION = """\
@@ -31,13 +32,20 @@ exit codes: 0 done; 1 the file could not be read or written; 2 wrong usage;
 """
 
 
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help that fits one screen: room for options beside their meaning."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
 def make_parser() -> Parser:
     """Describe the command line."""
     parser = Parser(
         prog="kquant",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )
     add = parser.add_argument
     add(
@@ -48,6 +56,8 @@ def make_parser() -> Parser:
         "-o", "--output", metavar="FILE", help="PNG to write (NAME-kq.png beside IMAGE)"
     )
     add("-f", "--force", action="store_true", help="replace an existing output")
+    effort = {"choices": EFFORTS, "default": "balanced", "metavar": "WORD"}
+    add("--effort", **effort, help="fast, balanced or best (balanced)")
     add("--seed", type=int, default=0, metavar="N", help="try other optima (0)")
     add("--threads", type=int, metavar="N", help="at most so many (all cores allowed)")
     add("--quiet", action="store_true", help="print no summary")
@@ -105,6 +115,7 @@ def _quantize(options: argparse.Namespace) -> int:
             options.output,
             options.colors,
             force=options.force,
+            effort=options.effort,
             seed=options.seed,
             threads=options.threads,
         )

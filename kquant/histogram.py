@@ -49,7 +49,7 @@ class Histogram:
     Histogram(2 colors, 12 pixels)
     """
 
-    __slots__ = ("_colors", "_counts")
+    __slots__ = ("_codes", "_colors", "_counts")
 
     def __init__(self, colors: npt.ArrayLike, counts: npt.ArrayLike) -> None:
         given, weights = np.asarray(colors), np.asarray(counts)
@@ -71,17 +71,22 @@ class Histogram:
         if weights.min() < 1:
             raise InvalidValueError(f"counts must be at least 1, got {weights.min()}")
         _check_total(weights)
-        self._set(*_merge(np.ascontiguousarray(given, np.uint8), np.int64(weights)))
+        given = np.ascontiguousarray(given, np.uint8)
+        self._set(*_merge(morton_codes(given), given, np.int64(weights)))
 
-    def _set(self, colors: np.ndarray, counts: np.ndarray) -> None:
-        colors.flags.writeable = counts.flags.writeable = False
-        self._colors, self._counts = colors, counts
+    def _set(self, codes: np.ndarray, colors: np.ndarray, counts: np.ndarray) -> None:
+        codes.flags.writeable = False
+        colors.flags.writeable = False
+        counts.flags.writeable = False
+        self._codes, self._colors, self._counts = codes, colors, counts
 
     @classmethod
-    def _ordered(cls, colors: np.ndarray, counts: np.ndarray) -> "Histogram":
+    def _ordered(
+        cls, codes: np.ndarray, colors: np.ndarray, counts: np.ndarray
+    ) -> "Histogram":
         """Take arrays that are already what the properties promise."""
         histogram = cls.__new__(cls)
-        histogram._set(colors, counts)
+        histogram._set(codes, colors, counts)
         return histogram
 
     @classmethod
@@ -120,6 +125,11 @@ class Histogram:
         return self._counts
 
     @property
+    def codes(self) -> np.ndarray:
+        """(N,) uint32, read-only: the Morton codes of the colours, ascending."""
+        return self._codes
+
+    @property
     def pixels(self) -> int:
         """How many pixels were counted."""
         return int(self._counts.sum())
@@ -132,10 +142,11 @@ class Histogram:
         """Return the histogram of both sets of pixels."""
         if not isinstance(other, Histogram):
             return NotImplemented
+        codes = np.concatenate([self._codes, other._codes])
         colors = np.concatenate([self._colors, other._colors])
         counts = np.concatenate([self._counts, other._counts])
         _check_total(counts)
-        return Histogram._ordered(*_merge(colors, counts))
+        return Histogram._ordered(*_merge(codes, colors, counts))
 
     def __radd__(self, other: object) -> "Histogram":
         """Let sum() start from 0."""
@@ -152,7 +163,7 @@ class Histogram:
         return hash((self._colors.tobytes(), self._counts.tobytes()))
 
     def __reduce__(self) -> tuple:
-        return Histogram._ordered, (self._colors, self._counts)
+        return Histogram._ordered, (self._codes, self._colors, self._counts)
 
     def __repr__(self) -> str:
         return f"Histogram({len(self)} colors, {self.pixels} pixels)"
@@ -171,13 +182,15 @@ def morton_codes(colors: np.ndarray) -> np.ndarray:
     return codes
 
 
-def _merge(colors: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _merge(
+    codes: np.ndarray, colors: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bring colours into Morton order and add up the counts of equal ones."""
-    codes = morton_codes(colors)
     order = np.argsort(codes, kind="stable")  # linear for runs that are sorted
     codes = codes[order]
     first = np.flatnonzero(np.diff(codes, prepend=codes[0] ^ 1))
-    return colors[order[first]], np.add.reduceat(counts[order], first)
+    totals = np.add.reduceat(counts[order], first)
+    return codes[first], colors[order[first]], totals
 
 
 def count_pixels(pixels: np.ndarray, workers: Workers) -> Histogram:
@@ -198,7 +211,10 @@ def _bands(pixels: np.ndarray) -> Iterator[np.ndarray]:
         yield pixels[top : top + rows]
 
 
-def _count_band(pixels: np.ndarray, workers: Workers) -> tuple[np.ndarray, np.ndarray]:
+def _count_band(
+    pixels: np.ndarray, workers: Workers
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return codes, colours and counts."""
     size = pixels.shape[0] * pixels.shape[1]
     parts = np.array_split(
         pixels, min(workers.share(size, THREAD_PIXELS), pixels.shape[0])
@@ -226,14 +242,19 @@ def _count_band(pixels: np.ndarray, workers: Workers) -> tuple[np.ndarray, np.nd
             if first < last
         ],
     )
-    colors, counts = zip(*counted, strict=True)
-    return np.concatenate(colors), np.concatenate(counts)
+    if len(counted) == 1:
+        return counted[0]
+    codes, colors, counts = zip(*counted, strict=True)
+    return np.concatenate(codes), np.concatenate(colors), np.concatenate(counts)
 
 
 def _count_buckets(
     low: np.ndarray, bounds: np.ndarray, first: int, last: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     room = int(bounds[last]) - int(bounds[first])
-    colors, counts = np.empty((room, 3), np.uint8), np.empty(room, np.int64)
-    n = _kernel.count_colors(low, bounds, first, last, colors, counts)
-    return colors[:n], counts[:n]
+    codes, counts = np.empty(room, np.uint32), np.empty(room, np.int64)
+    colors = np.empty((room, 3), np.uint8)
+    n = _kernel.count_colors(low, bounds, first, last, codes, colors, counts)
+    for array in (codes, colors, counts):  # give the rest back
+        array.resize((n, *array.shape[1:]), refcheck=False)
+    return codes, colors, counts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _kernel
-from .histogram import THREAD_PIXELS, Histogram, count_pixels, morton_codes
+from .histogram import THREAD_PIXELS, Histogram, count_pixels
 from .image import PathLike, as_pillow, check_format, encode_png, write_file
 from .kmeans import Clusters
 from .lloyd import nearest
@@ -120,7 +120,7 @@ def index_pixels(
 ) -> IndexedImage:
     """Carry the labels of the colours over to the pixels they were counted from."""
     indices = np.empty(pixels.shape[:2], np.uint8)
-    codes = morton_codes(histogram.colors)
+    codes = histogram.codes
     cells = 1 + np.count_nonzero(np.diff(codes // _kernel.CELL_SIZE))
     slots = np.empty(_kernel.CELLS, np.uint32)
     table = np.empty((cells, _kernel.CELL_SIZE), np.uint8)

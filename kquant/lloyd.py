@@ -87,9 +87,10 @@ class Lloyd:
 def start(points: Points, k: int, workers: Workers) -> Lloyd:
     """Cut the points k - 1 times, and label them."""
     centroids = np.empty((k, 3), np.int16)
-    order = np.empty(len(points), np.uint32)
-    used = points.tree.start(order, centroids)
-    lloyd = Lloyd(points, centroids[:used], workers)
+    order, bins = np.empty(len(points), np.uint32), np.empty(len(points), np.uint8)
+    used = points.tree.start(order, bins, centroids)
+    centroids[used:] = centroids[0]  # so far without points
+    lloyd = Lloyd(points, centroids, workers)
     lloyd.assign()
     return lloyd
 

@@ -72,6 +72,7 @@ class Palette(Sequence):
         source: Histogram | ImageLike,
         colors: int = MAX_COLORS,
         *,
+        effort: str = "balanced",
         seed: int = 0,
         threads: int | None = None,
     ) -> "Palette":
@@ -81,7 +82,7 @@ class Palette(Sequence):
         ----------
         source : Histogram, PIL.Image.Image or array_like
             A histogram, perhaps of many images, or an image as for `quantize`.
-        colors, seed, threads
+        colors, effort, seed, threads
             As for `quantize`.
 
         Returns
@@ -95,11 +96,11 @@ class Palette(Sequence):
         TypeError, ValueError
             If an argument cannot be taken.
         """
-        k, seed = check_colors(colors), check_seed(seed)
+        k, how, seed = check_colors(colors), check_effort(effort), check_seed(seed)
         with Workers(threads) as workers:
             if not isinstance(source, Histogram):
                 source = count_pixels(as_pixels(source), workers)
-            clusters = kmeans.cluster(source, k, seed, workers)
+            clusters = kmeans.cluster(source, k, how, seed, workers)
         return cls._counted(clusters.colors, clusters.counts)
 
     def map(self, image: ImageLike, *, threads: int | None = None) -> "IndexedImage":
@@ -191,6 +192,16 @@ def check_colors(colors: int) -> int:
     if not 1 <= colors <= MAX_COLORS:
         raise InvalidValueError(f"colors must be 1..{MAX_COLORS}, got {colors}")
     return int(colors)
+
+
+def check_effort(effort: str) -> kmeans.Effort:
+    """Look up how much is to be done; refuse other words than there are."""
+    if not isinstance(effort, str):
+        raise InvalidTypeError(f"effort must be a string, got {type(effort).__name__}")
+    if effort not in kmeans.EFFORTS:
+        names = ", ".join(map(repr, kmeans.EFFORTS))
+        raise InvalidValueError(f"effort must be one of {names}, got {effort!r}")
+    return kmeans.EFFORTS[effort]
 
 
 def check_seed(seed: int) -> int:

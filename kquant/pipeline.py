@@ -16,7 +16,7 @@ from .image import (
     read_pixels,
 )
 from .indexed import IndexedImage, index_pixels
-from .palette import MAX_COLORS, check_colors, check_seed
+from .palette import MAX_COLORS, check_colors, check_effort, check_seed
 from .parallel import Workers
 
 
@@ -24,6 +24,7 @@ def quantize(
     image: ImageLike,
     colors: int = MAX_COLORS,
     *,
+    effort: str = "balanced",
     seed: int = 0,
     threads: int | None = None,
 ) -> IndexedImage:
@@ -40,6 +41,10 @@ def quantize(
         opaque.
     colors : int, default 256
         The most entries the palette may have, 1..256: 256 is what a byte can index.
+    effort : {"balanced", "fast", "best"}
+        How long to look for a low error. At 256 colours on photographs "balanced"
+        ends about 1 % above the lowest error known, "fast" 3 to 4 % in half the time,
+        "best" within 0.3 % in up to a second a picture.
     seed : int, default 0
         Another seed tries other ways out of local optima. The same seed gives the
         same bytes, on every machine.
@@ -67,11 +72,11 @@ def quantize(
     >>> quantize(ramp, 4).palette.hex
     ['#202020', '#a0a0a0', '#606060', '#e0e0e0']
     """
-    k, seed = check_colors(colors), check_seed(seed)
+    k, how, seed = check_colors(colors), check_effort(effort), check_seed(seed)
     pixels = as_pixels(image)
     with Workers(threads) as workers:
         histogram = count_pixels(pixels, workers)
-        clusters = kmeans.cluster(histogram, k, seed, workers)
+        clusters = kmeans.cluster(histogram, k, how, seed, workers)
         return index_pixels(pixels, histogram, clusters, workers)
 
 
@@ -105,6 +110,7 @@ def quantize_file(
     colors: int = MAX_COLORS,
     *,
     force: bool = False,
+    effort: str = "balanced",
     seed: int = 0,
     threads: int | None = None,
 ) -> FileReport:
@@ -117,7 +123,7 @@ def quantize_file(
         orientation is applied.
     target : str or path-like, optional
         The PNG to write; by default ``NAME-kq.png`` beside `source`.
-    colors, seed, threads
+    colors, effort, seed, threads
         As for `quantize`.
     force : bool, default False
         Whether an existing `target` may be replaced.
@@ -140,10 +146,13 @@ def quantize_file(
         target = source.parent / f"{source.stem}-kq.png"
     target = Path(target)
     check_colors(colors)
+    check_effort(effort)
     check_seed(seed)
     check_format(target)
     check_target(target, force=force)
-    image = quantize(read_pixels(source), colors, seed=seed, threads=threads)
+    image = quantize(
+        read_pixels(source), colors, effort=effort, seed=seed, threads=threads
+    )
     return FileReport(
         source=source,
         target=target,

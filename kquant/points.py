@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _kernel
-from .histogram import Histogram, morton_codes
+from .histogram import Histogram
 
 # The most points a block may hold on each level of the tree. The finest blocks
 # are the runs of the innermost loop; found by timing 16..8192 on photographs.
@@ -42,10 +42,11 @@ class Points:
         for start, finer in zip(starts, [*starts[1:], starts[-1]], strict=True):
             child = np.searchsorted(finer, start).astype(np.uint32)
             low, high = np.empty((2, len(start) - 1, 3), np.int16)
-            levels.append((start, child, low, high))
+            sums = np.empty((len(start) - 1, _kernel.SUMS), np.int64)
+            levels.append((start, child, low, high, sums))
         self.tree = _kernel.Tree(coords, weights, levels)
-        self.total = np.empty(_kernel.SUMS, np.int64)
-        self.energy = self.tree.total(self.total)
+        self.total = levels[0][-1].sum(axis=0)
+        self.energy = self.tree.energy()
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -61,7 +62,7 @@ class Points:
         colors = histogram.colors
         coords = np.empty((3, len(colors) + _kernel.LANES), np.int16)
         _kernel.load(colors, coords)
-        return cls(morton_codes(colors), coords, histogram.counts)
+        return cls(histogram.codes, coords, histogram.counts)
 
     def coarsened(self, least: int) -> "Points":
         """Merge points by cells, the largest that leave at least `least` points.

@@ -74,14 +74,16 @@ static histogram count(const kq_image *image)
 {
     uint32_t sizes[KQ_BUCKETS], cursor[KQ_BUCKETS], bounds[KQ_BUCKETS + 1] = {0};
     uint16_t *low = allocate(PIXELS, sizeof *low);
+    uint32_t *codes = allocate(PIXELS, sizeof *codes);
     histogram h = {0, allocate(PIXELS, 3), allocate(PIXELS, 8), allocate(PIXELS, 4)};
     kq_bucket_sizes(image, sizes);
     for (size_t b = 0; b < KQ_BUCKETS; b++)
         bounds[b + 1] = (cursor[b] = bounds[b]) + sizes[b];
     require(bounds[KQ_BUCKETS] == PIXELS, "bucket sizes do not add up");
     kq_bucket_fill(image, cursor, low);
-    h.n = kq_count_colors(low, bounds, 0, KQ_BUCKETS, h.colors, h.counts);
-    kq_codes(h.colors, h.n, h.codes);
+    h.n = kq_count_colors(low, bounds, 0, KQ_BUCKETS, h.codes, h.colors, h.counts);
+    kq_codes(h.colors, h.n, codes);
+    require(memcmp(codes, h.codes, 4 * h.n) == 0, "codes are not those of the colours");
     int64_t total = 0;
     for (size_t i = 0; i < h.n; i++) {
         total += h.counts[i];
@@ -89,6 +91,7 @@ static histogram count(const kq_image *image)
     }
     require(total == PIXELS, "counts do not add up");
     free(low);
+    free(codes);
     return h;
 }
 
@@ -107,13 +110,21 @@ static kq_tree grow(kq_points points, const uint32_t *codes)
     for (int depth = 0; depth < KQ_DEPTH; depth++) {
         uint32_t *start = allocate(points.n + 1, sizeof *start);
         const size_t blocks = kq_blocks(codes, points.n, capacity[depth], start);
-        int16_t *low = allocate(3 * blocks, 2), *high = allocate(3 * blocks, 2);
-        kq_boxes(&points, start, blocks, low, high);
-        tree.level[depth] = (kq_level){blocks, start, NULL, low, high};
+        tree.level[depth] = (kq_level){.count = blocks, .start = start};
     }
-    for (int depth = 0; depth + 1 < KQ_DEPTH; depth++) {
+    for (int depth = KQ_DEPTH - 1; depth >= 0; depth--) {
         const kq_level *finer = &tree.level[depth + 1];
         kq_level *level = &tree.level[depth];
+        int16_t *low = allocate(3 * level->count, 2);
+        int16_t *high = allocate(3 * level->count, 2);
+        int64_t *sums = allocate(KQ_SUMS * level->count, 8);
+        level->low = low;
+        level->high = high;
+        level->sums = sums;
+        if (depth == KQ_DEPTH - 1) {
+            kq_measure_blocks(&points, level->start, level->count, low, high, sums);
+            continue;
+        }
         uint32_t *child = allocate(level->count + 1, sizeof *child);
         for (uint32_t b = 0, f = 0; b <= level->count; b++) {
             while (finer->start[f] < level->start[b])
@@ -121,6 +132,7 @@ static kq_tree grow(kq_points points, const uint32_t *codes)
             child[b] = f;
         }
         level->child = child;
+        kq_join_blocks(finer, child, level->count, low, high, sums);
     }
     return tree;
 }
@@ -132,6 +144,7 @@ static void chop(kq_tree *tree)
         free((void *)tree->level[depth].child);
         free((void *)tree->level[depth].low);
         free((void *)tree->level[depth].high);
+        free((void *)tree->level[depth].sums);
     }
     free((void *)tree->points.coords);
 }
@@ -165,9 +178,13 @@ static void cluster(const kq_tree *tree, size_t k, uint8_t *labels, int16_t *cen
     int16_t halves[KQ_MAX_COLORS * 6] = {0};
     int32_t partners[KQ_MAX_COLORS];
     uint32_t *order = allocate(points->n, sizeof *order);
+    double *bins = allocate(k * KQ_BINS * KQ_SUMS, sizeof *bins);
+    const double energy = kq_energy(points);
+    for (size_t b = 0; b < tree->level[0].count; b++)
+        for (size_t c = 0; c < KQ_SUMS; c++)
+            sums[c] += tree->level[0].sums[KQ_SUMS * b + c];
+    k = kq_start(points, k, order, labels, centroids);
     memset(labels, 0, points->n);
-    const double energy = kq_total(points, sums);
-    k = kq_start(points, k, order, centroids);
     add_to_hash(centroids, 6 * k);
     for (int round = 0; round < 8; round++) {
         kq_assign(tree, 0, tree->level[0].count, centroids, k, labels, sums);
@@ -176,7 +193,7 @@ static void cluster(const kq_tree *tree, size_t k, uint8_t *labels, int16_t *cen
         const double now = kq_error(sums, centroids, k, energy);
         require(round == 0 || round == 5 || now <= error, "the error rose");
         error = now;
-        kq_splits(points, labels, k, order, gains, halves);
+        kq_splits(points, labels, k, bins, gains, halves);
         kq_merges(sums, centroids, k, costs, partners);
         kq_update(sums, k, round < 4 ? 1 : KQ_ONE, centroids);
         add_to_hash(labels, points->n);
@@ -189,6 +206,7 @@ static void cluster(const kq_tree *tree, size_t k, uint8_t *labels, int16_t *cen
     }
     kq_assign(tree, 0, tree->level[0].count, centroids, k, labels, sums);
     free(order);
+    free(bins);
 }
 
 static void check_coarse(const kq_tree *tree, const uint32_t *codes, size_t k)

@@ -36,5 +36,5 @@ for source in dispatch histogram start tree update; do
     compile "$kernel/$source.c" "$source" "$@" $have
 done
 compile "$check" check "$@"
-"$cc" "$@" $objects -o "$build/check"
+"$cc" "$@" $objects -lm -o "$build/check"
 ${RUN:-} "$build/check"

@@ -223,6 +223,7 @@ def test_the_input_can_be_replaced_when_asked(folder, capsys):
         (["in.png", "-k", "257"], 2, ["colors must be 1..256, got 257"]),
         (["in.png", "--colors", "many"], 2, ["--colors", "'many'"]),
         (["in.png", "--threads", "0"], 2, ["threads must be at least 1, got 0"]),
+        (["in.png", "--effort", "some"], 2, ["--effort", "'some'"]),
         (["in.png", "--seed", "x"], 2, ["--seed", "'x'"]),
         (["in.png", "--nonsense"], 2, ["--nonsense"]),
         (["in.png", "other.png"], 2, ["other.png"]),
@@ -286,7 +287,8 @@ def test_help_and_version(capsys):
     text = capsys.readouterr().out
     for option in (
         "-k", "--colors N", "-o", "--output FILE", "-f, --force", "--seed N",
-        "--threads N", "--quiet", "--version", "-h, --help", "exit codes", "bench",
+        "--effort WORD", "--threads N", "--quiet", "--version", "-h, --help",
+        "exit codes", "bench",
     ):  # fmt: skip
         assert option in text
     assert len(text.splitlines()) <= 24

@@ -162,6 +162,7 @@ def test_no_argument_breaks_the_line_or_the_terminal(folder, capsys, arguments, 
         (["-k", "7"], {"colors": 7}),
         (["-o", "a.png", "-f"], {"target": "a.png", "force": True}),
         (["--seed", "-3"], {"seed": -3}),
+        (["--effort", "best"], {"effort": "best"}),
         (["--threads", "2"], {"threads": 2}),
     ],
 )
@@ -175,7 +176,8 @@ def test_every_option_reaches_the_library(monkeypatch, arguments, given):
     monkeypatch.setattr(cli, "quantize_file", spy)
     assert cli.main(["in.png", *arguments]) == 1
     default = {"source": "in.png", "target": None, "colors": 256}
-    assert asked == default | {"force": False, "seed": 0, "threads": None} | given
+    default |= {"force": False, "effort": "balanced", "seed": 0, "threads": None}
+    assert asked == default | given
 
 
 @pytest.mark.parametrize("name", ["--quiet.png", "-h.png", " .png", "bench"])

@@ -222,7 +222,8 @@ def test_coarsened_points_are_the_means_of_their_cells(bits):
 
 def start(points, k):
     centroids = np.empty((k, 3), np.int16)
-    used = points.tree.start(np.empty(len(points), np.uint32), centroids)
+    order, bins = np.empty(len(points), np.uint32), np.empty(len(points), np.uint8)
+    used = points.tree.start(order, bins, centroids)
     return centroids[:used]
 
 
@@ -276,8 +277,8 @@ def test_splits_remove_as_much_error_as_they_say():
     labels, sums, _ = assign(points, centroids)
     _kernel.update(sums, 1, centroids)
     gains, halves = np.empty(12), np.zeros((12, 2, 3), np.int16)
-    order = np.empty(len(points), np.uint32)
-    points.tree.splits(labels, order, gains, halves)
+    scratch = np.empty((12, _kernel.BINS, _kernel.SUMS))
+    points.tree.splits(labels, scratch, gains, halves)
     for k in range(12):
         inside = labels == k
         coords, counts = as_coords(histogram)[inside], histogram.counts[inside]
@@ -329,7 +330,8 @@ def test_total_is_all_points_together():
         (lambda v: v.tree.assign(0, 1, v.c, v.labels, v.sums[1:]), "sums"),
         (lambda v: _kernel.update(v.sums[1:], 1, v.c), "sums"),
         (lambda v: _kernel.update(v.sums, 0, v.c), "grid"),
-        (lambda v: v.tree.start(np.empty(1, np.uint32), v.c), "order"),
+        (lambda v: v.tree.start(v.order[1:], v.labels, v.c), "order"),
+        (lambda v: v.tree.start(v.order, v.labels[1:], v.c), "order"),
     ],
 )
 def test_buffers_of_a_wrong_size_are_refused(call, what):
@@ -338,6 +340,7 @@ def test_buffers_of_a_wrong_size_are_refused(call, what):
         tree=points.tree,
         roots=points.tree.roots,
         c=start(points, 4),
+        order=np.zeros(len(points), np.uint32),
         labels=np.zeros(len(points), np.uint8),
         sums=np.zeros((4, 4), np.int64),
     )

@@ -1,9 +1,13 @@
 """The search for the palette: each stage against the one before it."""
 
+import random
+from dataclasses import replace
+
 import numpy as np
 import oracle
 import pytest
 
+import kquant
 from kquant import Histogram, _kernel, kmeans, reference
 from kquant.lloyd import Lloyd, start
 from kquant.parallel import Workers
@@ -49,7 +53,7 @@ def test_escape_lowers_the_error_or_leaves_it(points, workers, k, seed):
     lloyd = start(points, k, workers)
     lloyd.iterate(20)
     before = lloyd.error()
-    kmeans.escape(lloyd, 8, seed)
+    kmeans.escape(lloyd, kmeans.EFFORTS["balanced"], random.Random(seed))
     assert lloyd.error() <= before
     assert lloyd.assign() == 0  # labels belong to the centroids
 
@@ -65,11 +69,32 @@ def test_escape_finds_a_cluster_that_a_bad_start_missed(workers):
     lloyd.assign()
     lloyd.iterate(20)
     stuck = lloyd.error()
-    kmeans.escape(lloyd, 8, 0)
+    kmeans.escape(lloyd, kmeans.EFFORTS["balanced"], random.Random(0))
     lloyd.iterate(20)
     assert lloyd.error() < 0.2 * stuck
     found = oracle.nearest(lloyd.centroids / _kernel.ONE, centers)
     assert sorted(found) == [0, 1, 2, 3]
+
+
+def test_more_tries_never_end_higher(points, workers):
+    how = kmeans.EFFORTS["fast"]
+    errors = [
+        kmeans.search(points, 24, replace(how, tries=n), 0, workers).error()
+        for n in (1, 2, 5)
+    ]
+    assert errors == sorted(errors, reverse=True)
+
+
+@pytest.mark.parametrize("k", [24, 40, 200])
+def test_more_effort_gives_a_lower_error(k):
+    errors = {"fast": 0, "balanced": 0, "best": 0}
+    for seed in range(4):  # in sum: a single search may be lucky
+        picture = oracle.photo(seed, 150, 200)
+        for effort in errors:
+            errors[effort] += kquant.quantize(picture, k, effort=effort).mse
+    assert errors["best"] <= errors["balanced"] * 1.002
+    assert errors["balanced"] <= errors["fast"] * 1.002
+    assert errors["best"] < errors["fast"]
 
 
 def test_no_cluster_is_in_two_moves():

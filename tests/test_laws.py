@@ -13,6 +13,7 @@ from PIL import Image
 
 import kquant
 from kquant import Histogram, Palette, _kernel, histogram, lloyd
+from kquant.kmeans import EFFORTS
 
 # Few values crowd the colours together, many spread them.
 IMAGES = hnp.arrays(
@@ -45,9 +46,9 @@ def check(image, q, colors):
 
 
 @settings(max_examples=150, deadline=None)
-@given(image=IMAGES, colors=st.integers(1, 256))
-def test_every_pixel_gets_the_nearest_of_exactly_min_k_n_entries(image, colors):
-    check(image, kquant.quantize(image, colors), colors)
+@given(image=IMAGES, colors=st.integers(1, 256), effort=st.sampled_from([*EFFORTS]))
+def test_every_pixel_gets_the_nearest_of_exactly_min_k_n_entries(image, colors, effort):
+    check(image, kquant.quantize(image, colors, effort=effort), colors)
 
 
 @pytest.mark.parametrize("colors", [1, 2, 3, 16, 64, 255, 256])

@@ -193,6 +193,8 @@ def test_mapping_is_the_same_for_any_threads(monkeypatch):
         ({"colors": "16"}, TypeError, "colors must be an integer 1..256, got str"),
         ({"colors": None}, TypeError, "colors must be an integer 1..256, got None"),
         ({"colors": True}, TypeError, "colors must be an integer 1..256, got bool"),
+        ({"effort": "some"}, ValueError, "effort must be one of 'fast', 'balanced', "),
+        ({"effort": 3}, TypeError, "effort must be a string, got int"),
         ({"seed": 0.5}, TypeError, "seed must be an integer, got float"),
         ({"threads": 0}, ValueError, "threads must be at least 1, got 0"),
         ({"threads": 1.5}, TypeError, "threads must be an integer or None, got float"),

@@ -64,17 +64,30 @@ static inline void move(state *s, size_t point, uint8_t label)
     s->changed++;
 }
 
-/* All points of a run get the same label. */
-static void assign_whole(state *s, size_t first, size_t last, uint8_t label)
+/* All points of a block get the same label; at once, if they had the same. */
+static void assign_whole(state *s, const kq_level *level, size_t block, uint8_t label)
 {
-    uint8_t differ = 0;
-    for (size_t i = first; i < last; i++)
-        differ |= s->labels[i] ^ label;
-    if (!differ)
+    const size_t first = level->start[block], last = level->start[block + 1];
+    const uint8_t old = s->labels[first];
+    uint8_t changes = 0, differ = 0;
+    for (size_t i = first; i < last; i++) {
+        changes |= s->labels[i] ^ label;
+        differ |= s->labels[i] ^ old;
+    }
+    if (!changes)
         return;
-    for (size_t i = first; i < last; i++)
-        if (s->labels[i] != label)
-            move(s, i, label);
+    if (differ) {
+        for (size_t i = first; i < last; i++)
+            if (s->labels[i] != label)
+                move(s, i, label);
+        return;
+    }
+    for (size_t c = 0; c < KQ_SUMS; c++) {
+        s->sums[KQ_SUMS * (size_t)old + c] -= level->sums[KQ_SUMS * block + c];
+        s->sums[KQ_SUMS * (size_t)label + c] += level->sums[KQ_SUMS * block + c];
+    }
+    memset(s->labels + first, label, last - first);
+    s->changed += last - first;
 }
 
 /* Every point of a run gets the nearest of the candidates. */
@@ -183,14 +196,13 @@ static void filter(const candidates *from, const int16_t *low, const int16_t *hi
 static void visit(state *s, size_t depth, size_t block, const candidates *from)
 {
     const kq_level *level = &s->tree->level[depth];
-    const size_t first = level->start[block], last = level->start[block + 1];
     candidates near;
     filter(from, level->low + KQ_CHANNELS * block, level->high + KQ_CHANNELS * block,
            &near);
     if (near.count == 1)
-        assign_whole(s, first, last, (uint8_t)near.index[0]);
+        assign_whole(s, level, block, (uint8_t)near.index[0]);
     else if (depth == KQ_DEPTH - 1)
-        assign_each(s, first, last, &near);
+        assign_each(s, level->start[block], level->start[block + 1], &near);
     else
         for (size_t b = level->child[block]; b < level->child[block + 1]; b++)
             visit(s, depth + 1, b, &near);

@@ -1,4 +1,4 @@
-/* Counting zeros of a word, with the instruction for it where one is known. */
+/* Instructions that C has no word for, where the compiler has one. */
 #ifndef KQUANT_BITS_H
 #define KQUANT_BITS_H
 
@@ -27,6 +27,16 @@ static inline int kq_zeros_above(uint32_t bits)
     for (; bits; bits >>= 1)
         zeros--;
     return zeros;
+#endif
+}
+
+/* Ask for memory that will be read soon. */
+static inline void kq_prefetch(const void *address)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(address);
+#else
+    (void)address;
 #endif
 }
 

@@ -30,6 +30,13 @@ static inline uint8_t gather(uint32_t code)
     return (uint8_t)(code | code >> 8);
 }
 
+static inline void to_color(uint32_t code, uint8_t *color)
+{
+    color[0] = gather(code >> 2);
+    color[1] = gather(code >> 1);
+    color[2] = gather(code);
+}
+
 static inline uint32_t pixel_code(const kq_image *image, const uint8_t *pixel)
 {
     return morton(pixel[0], pixel[image->channel], pixel[2 * image->channel]);
@@ -57,14 +64,19 @@ void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low)
 }
 
 size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
-                       size_t last, uint8_t *colors, int64_t *counts)
+                       size_t last, uint32_t *codes, uint8_t *colors, int64_t *counts)
 {
     uint32_t seen[KQ_BUCKETS] = {0};
     uint64_t used[KQ_BUCKETS / 64];
+    uint8_t within[KQ_BUCKETS][KQ_CHANNELS]; /* colour of the lower half of a code */
     size_t n = 0;
+    for (uint32_t place = 0; place < KQ_BUCKETS; place++)
+        to_color(place, within[place]);
     for (size_t bucket = first; bucket < last; bucket++) {
         if (bounds[bucket] == bounds[bucket + 1])
             continue;
+        uint8_t base[KQ_CHANNELS];
+        to_color((uint32_t)(bucket * KQ_BUCKETS), base);
         memset(used, 0, sizeof used);
         for (uint32_t i = bounds[bucket]; i < bounds[bucket + 1]; i++) {
             seen[low[i]]++;
@@ -72,11 +84,10 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
         }
         for (size_t word = 0; word < KQ_BUCKETS / 64; word++) {
             for (uint64_t bits = used[word]; bits; bits &= bits - 1) {
-                size_t place = word * 64 + (size_t)kq_zeros_below(bits);
-                uint32_t code = (uint32_t)(bucket * KQ_BUCKETS + place);
-                colors[3 * n] = gather(code >> 2);
-                colors[3 * n + 1] = gather(code >> 1);
-                colors[3 * n + 2] = gather(code);
+                const size_t place = word * 64 + (size_t)kq_zeros_below(bits);
+                codes[n] = (uint32_t)(bucket * KQ_BUCKETS + place);
+                for (size_t c = 0; c < KQ_CHANNELS; c++)
+                    colors[KQ_CHANNELS * n + c] = base[c] | within[place][c];
                 counts[n++] = seen[place];
                 seen[place] = 0;
             }
@@ -107,6 +118,12 @@ int64_t kq_measure(const uint8_t *colors, const int64_t *counts, const uint8_t *
     return total;
 }
 
+void kq_relabel(const uint8_t *places, size_t n, uint8_t *labels)
+{
+    for (size_t i = 0; i < n; i++)
+        labels[i] = places[labels[i]];
+}
+
 void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
                      uint32_t *slots, uint8_t *table)
 {
@@ -122,12 +139,20 @@ void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
 void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *table,
                uint8_t *indices)
 {
+    /* In two rounds, so that the memory of many entries is on its way at once. */
+    size_t entries[64];
     for (size_t y = 0; y < image->height; y++) {
         const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
-        for (size_t x = 0; x < image->width; x++, pixel += image->pixel) {
-            uint32_t code = pixel_code(image, pixel);
-            size_t slot = slots[code / KQ_CELL_SIZE];
-            *indices++ = table[slot * KQ_CELL_SIZE + code % KQ_CELL_SIZE];
+        for (size_t x = 0, count; x < image->width; x += count) {
+            count = image->width - x < 64 ? image->width - x : 64;
+            for (size_t j = 0; j < count; j++, pixel += image->pixel) {
+                const uint32_t code = pixel_code(image, pixel);
+                const size_t slot = slots[code / KQ_CELL_SIZE];
+                entries[j] = slot * KQ_CELL_SIZE + code % KQ_CELL_SIZE;
+                kq_prefetch(table + entries[j]);
+            }
+            for (size_t j = 0; j < count; j++)
+                *indices++ = table[entries[j]];
         }
     }
 }

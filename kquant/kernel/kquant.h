@@ -6,7 +6,7 @@ search for palettes of at most 256 entries.
     kq_count_colors                     buckets -> distinct colours, counts
     kq_load                             colours -> points (codes, coordinates)
     kq_coarsen                          points  -> fewer, heavier points
-    kq_blocks, kq_boxes                 points  -> a tree of blocks
+    kq_blocks, kq_measure_blocks        points  -> a tree of blocks
     kq_start                            points  -> centroids, by principal-axis cuts
     kq_assign, kq_update, kq_error      one iteration of Lloyd's algorithm
     kq_splits, kq_merges                clusters to cut, clusters to give up
@@ -35,6 +35,7 @@ Rules that hold for every function:
 #define KQ_SUMS 4         // what a cluster sums up: weight and coordinates
 #define KQ_MAX_COLORS 256 // so an index fits a byte
 #define KQ_LANES 16       // coordinates are read this far past their end
+#define KQ_BINS 64        // places to cut a cluster at
 #define KQ_DEPTH 3        // levels of the tree of blocks
 #define KQ_CODE_BITS 24   // bits of a Morton code
 #define KQ_BUCKETS 4096   // buckets of the histogram: the upper 12 bits
@@ -73,10 +74,10 @@ cursor[KQ_BUCKETS] (INOUT) starts at the place of this image's first pixel. */
 void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low);
 
 /* Count the distinct colours of the buckets first..last-1, whose codes are
-low[bounds[bucket]..bounds[bucket + 1]-1]. Writes colors[n][3], counts[n] in
-Morton order, n <= bounds[last] - bounds[first]; returns n. */
+low[bounds[bucket]..bounds[bucket + 1]-1]. Writes codes[n], colors[n][3] and
+counts[n] in Morton order, n <= bounds[last] - bounds[first]; returns n. */
 size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
-                       size_t last, uint8_t *colors, int64_t *counts);
+                       size_t last, uint32_t *codes, uint8_t *colors, int64_t *counts);
 
 /* Morton codes of colors[n][3]: codes[n]. */
 void kq_codes(const uint8_t *colors, size_t n, uint32_t *codes);
@@ -93,13 +94,14 @@ typedef struct {
 } kq_points;
 
 /* One level of the tree: `count` blocks of consecutive points. Block b holds
-the points start[b]..start[b + 1]-1 within the box low[b][c]..high[b][c], and
-the blocks child[b]..child[b + 1]-1 of the next finer level (on the finest:
-NULL). */
+the points start[b]..start[b + 1]-1 within the box low[b][c]..high[b][c], their
+sums are sums[b][KQ_SUMS] (weight, then weighted coordinates), and its parts are
+the blocks child[b]..child[b + 1]-1 of the next finer level (on the finest: none). */
 typedef struct {
     size_t count;
     const uint32_t *start, *child;
     const int16_t *low, *high;
+    const int64_t *sums;
 } kq_level;
 
 typedef struct {
@@ -126,9 +128,14 @@ hold at most `capacity` points. Writes start[count + 1], count <= n; returns
 count. Runs for a smaller capacity are nested in those for a larger one. */
 size_t kq_blocks(const uint32_t *codes, size_t n, size_t capacity, uint32_t *start);
 
-/* The bounding box of each block: low[count][3], high[count][3]. */
-void kq_boxes(const kq_points *points, const uint32_t *start, size_t count,
-              int16_t *low, int16_t *high);
+/* Box and sums of each block, from its points: low[count][3], high[count][3],
+sums[count][KQ_SUMS]. */
+void kq_measure_blocks(const kq_points *points, const uint32_t *start, size_t count,
+                       int16_t *low, int16_t *high, int64_t *sums);
+
+/* The same from the blocks of the next finer level. */
+void kq_join_blocks(const kq_level *finer, const uint32_t *child, size_t count,
+                    int16_t *low, int16_t *high, int64_t *sums);
 
 
 /* ---- k-means ----------------------------------------------------------- */
@@ -154,25 +161,26 @@ the number of centroids that moved. */
 size_t kq_update(const int64_t *sums, size_t k, int grid, int16_t *centroids);
 
 /* The squared error of the centroids, in colour values squared, from the sums
-of their points; `energy` is what kq_total() returned for the points. */
+of their points; `energy` is kq_energy() of the points. */
 double kq_error(const int64_t *sums, const int16_t *centroids, size_t k, double energy);
 
-/* The sums of all points together, total[KQ_SUMS]; returns the weighted sum of
-their squared coordinates. */
-double kq_total(const kq_points *points, int64_t *total);
+/* Weighted sum of the squared coordinates of all points. */
+double kq_energy(const kq_points *points);
 
 /* A deterministic start: cut the cluster whose best cut removes most error until
-there are k. A cut is a plane across the principal axis, at the place that
-leaves the least error (Wu, ACM TOG 11(4), 1992; Celebi, 2011).
-order[n] is scratch; writes centroids[count][3] and returns count: k, or
-less if there are fewer than k different points. */
-size_t kq_start(const kq_points *points, size_t k, uint32_t *order, int16_t *centroids);
+there are k. A cut is a plane across the principal axis, at one of KQ_BINS places,
+the one that leaves the least error (Wu, ACM TOG 11(4), 1992; Celebi, 2011).
+order[n] and bins[n] are scratch; writes centroids[count][3] and returns count: k,
+or less if there are fewer than k different points (or weights so unequal that
+rounding hides the difference). */
+size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
+                int16_t *centroids);
 
 /* The best cut of each cluster as labelled: the squared error it would remove,
 gains[k] (in grid units squared), and the means of its sides, halves[k][2][3],
-which are not written where the gain is 0. order[n] is scratch. */
-void kq_splits(const kq_points *points, const uint8_t *labels, size_t k,
-               uint32_t *order, double *gains, int16_t *halves);
+which are not written where the gain is 0. sums[k][KQ_BINS][KQ_SUMS] is scratch. */
+void kq_splits(const kq_points *points, const uint8_t *labels, size_t k, double *sums,
+               double *gains, int16_t *halves);
 
 /* The cheapest merge of each cluster (Ward, J. Am. Stat. Assoc. 58, 1963): the
 squared error it would add, costs[k] (in grid units squared), and the cluster
@@ -198,6 +206,9 @@ int kq_use_level(int level);
 squared distances (returned) and the largest squared distance (*largest). */
 int64_t kq_measure(const uint8_t *colors, const int64_t *counts, const uint8_t *labels,
                    size_t n, const uint8_t *palette, uint32_t *largest);
+
+/* Give every label its new name: labels[n] (INOUT) becomes places[label]. */
+void kq_relabel(const uint8_t *places, size_t n, uint8_t *labels);
 
 /* A table from colour to label, with memory for occupied cells only:
 slots[KQ_CELLS], table[cells][KQ_CELL_SIZE]; cells as kq_cell_counts() says

@@ -1,187 +1,195 @@
-/* Principal-axis splits: the start of k-means and its way out of bad optima. */
+/* Principal-axis cuts: the start of k-means and its way out of bad optima. */
 #include "kquant.h"
 
+#include <math.h>
 #include <string.h>
 
-/* Places along the axis at which a cluster may be cut. */
-#define BINS 256
+/* Weighted sums over points: of 1, of the coordinates, and of their products
+(xx, xy, xz, yy, yz, zz), from which mean and covariance follow. */
+enum { WEIGHT, AT, PRODUCT = AT + KQ_CHANNELS, MOMENTS = PRODUCT + 6 };
 
-/* A weighted sum of points. */
-typedef struct {
-    double weight, at[KQ_CHANNELS];
-} mass;
+/* Places to cut lie within so many standard deviations of the mean: farther out
+a cut leaves one side with too few points to remove much error. */
+#define SPAN 2.5
 
-static inline double coordinate(const kq_points *points, size_t c, size_t point)
+static inline void add(double *sum, size_t count, const kq_points *points, size_t i)
 {
-    return points->coords[c * points->stride + point];
+    const double weight = (double)points->weights[i];
+    const double x = points->coords[i], y = points->coords[points->stride + i],
+                 z = points->coords[2 * points->stride + i];
+    sum[WEIGHT] += weight;
+    sum[AT] += weight * x;
+    sum[AT + 1] += weight * y;
+    sum[AT + 2] += weight * z;
+    if (count == MOMENTS) {
+        sum[PRODUCT] += weight * x * x;
+        sum[PRODUCT + 1] += weight * x * y;
+        sum[PRODUCT + 2] += weight * x * z;
+        sum[PRODUCT + 3] += weight * y * y;
+        sum[PRODUCT + 4] += weight * y * z;
+        sum[PRODUCT + 5] += weight * z * z;
+    }
 }
 
-static inline void add(mass *sum, const kq_points *points, size_t point)
+static void to_centroid(const double *sum, int16_t *centroid)
 {
-    const double weight = (double)points->weights[point];
-    sum->weight += weight;
     for (size_t c = 0; c < KQ_CHANNELS; c++)
-        sum->at[c] += weight * coordinate(points, c, point);
+        centroid[c] = (int16_t)(sum[AT + c] / sum[WEIGHT] + 0.5);
 }
 
-static void to_centroid(const mass *sum, int16_t *centroid)
-{
-    for (size_t c = 0; c < KQ_CHANNELS; c++)
-        centroid[c] = (int16_t)(sum->at[c] / sum->weight + 0.5);
-}
-
-/* The direction in which the points spread most, its largest coordinate 1:
-power iteration on the covariance matrix. Sixteen steps, since an axis that is
-nearly as long as the principal one cuts nearly as well. */
-static void principal_axis(const kq_points *points, const uint32_t *order, size_t n,
-                           const mass *total, double axis[KQ_CHANNELS])
-{
-    double m[KQ_CHANNELS][KQ_CHANNELS] = {{0}};
-    for (size_t i = 0; i < n; i++) {
-        const double weight = (double)points->weights[order[i]];
-        double d[KQ_CHANNELS];
-        for (size_t c = 0; c < KQ_CHANNELS; c++)
-            d[c] = coordinate(points, c, order[i]) - total->at[c] / total->weight;
-        for (size_t r = 0; r < KQ_CHANNELS; r++)
-            for (size_t c = 0; c <= r; c++)
-                m[r][c] += weight * d[r] * d[c];
-    }
-    size_t widest = 0;
-    for (size_t r = 0; r < KQ_CHANNELS; r++) {
-        for (size_t c = 0; c < r; c++)
-            m[c][r] = m[r][c];
-        if (m[r][r] > m[widest][widest])
-            widest = r;
-    }
-    memcpy(axis, m[widest], sizeof m[widest]);
-    for (int step = 0; step < 16; step++) {
-        double next[KQ_CHANNELS] = {0}, largest = 0;
-        for (size_t r = 0; r < KQ_CHANNELS; r++) {
-            for (size_t c = 0; c < KQ_CHANNELS; c++)
-                next[r] += m[r][c] * axis[c];
-            const double size = next[r] < 0 ? -next[r] : next[r];
-            largest = size > largest ? size : largest;
-        }
-        if (!(largest > 0))
-            return;
-        for (size_t c = 0; c < KQ_CHANNELS; c++)
-            axis[c] = next[c] / largest;
-    }
-}
-
-/* How far a point lies along an axis, in bins. */
+/* Which bin along an axis a point falls into. */
 typedef struct {
-    double axis[KQ_CHANNELS], lowest, scale;
+    double axis[KQ_CHANNELS], zero;
 } ruler;
 
-static inline double along(const ruler *r, const kq_points *points, size_t point)
+/* The ruler along the axis in which the points spread most, the mean between its
+two middle bins; all points fall there if they do not differ.
+
+The axis is found by power iteration on the covariance matrix: eight steps,
+since an axis that is nearly as long as the principal one cuts nearly as well. */
+static ruler lay_ruler(const double *sum)
 {
-    double at = 0;
+    static const int place[KQ_CHANNELS][KQ_CHANNELS] = {
+        {0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
+    double m[KQ_CHANNELS][KQ_CHANNELS], axis[KQ_CHANNELS], variance = 0;
+    ruler r = {{0}, KQ_BINS / 2};
+    size_t widest = 0;
+    if (!(sum[WEIGHT] > 0))
+        return r;
+    for (size_t i = 0; i < KQ_CHANNELS; i++)
+        for (size_t j = 0; j < KQ_CHANNELS; j++)
+            m[i][j] = sum[PRODUCT + place[i][j]] / sum[WEIGHT]
+                      - sum[AT + i] / sum[WEIGHT] * (sum[AT + j] / sum[WEIGHT]);
+    for (size_t i = 1; i < KQ_CHANNELS; i++)
+        if (m[i][i] > m[widest][widest])
+            widest = i;
+    memcpy(axis, m[widest], sizeof axis);
+    for (int step = 0; step < 8; step++) {
+        double next[KQ_CHANNELS] = {0}, size = 0;
+        for (size_t i = 0; i < KQ_CHANNELS; i++) {
+            for (size_t j = 0; j < KQ_CHANNELS; j++)
+                next[i] += m[i][j] * axis[j];
+            size = fabs(next[i]) > size ? fabs(next[i]) : size;
+        }
+        if (!(size > 0))
+            return r;
+        for (size_t i = 0; i < KQ_CHANNELS; i++)
+            axis[i] = next[i] / size;
+    }
+    for (size_t i = 0; i < KQ_CHANNELS; i++)
+        for (size_t j = 0; j < KQ_CHANNELS; j++)
+            variance += axis[i] * m[i][j] * axis[j];
+    if (!(variance > 0))
+        return r;
+    const double scale = KQ_BINS / (2 * SPAN) / sqrt(variance);
+    for (size_t c = 0; c < KQ_CHANNELS; c++) {
+        r.axis[c] = axis[c] * scale;
+        r.zero -= r.axis[c] * (sum[AT + c] / sum[WEIGHT]);
+    }
+    return r;
+}
+
+static inline uint8_t bin_of(const ruler *r, const kq_points *points, size_t i)
+{
+    double at = r->zero;
     for (size_t c = 0; c < KQ_CHANNELS; c++)
-        at += r->axis[c] * coordinate(points, c, point);
-    return at;
+        at += r->axis[c] * points->coords[c * points->stride + i];
+    at = at > 0 ? at : 0;
+    return (uint8_t)(at < KQ_BINS - 1 ? at : KQ_BINS - 1);
 }
 
-static inline int bin_of(const ruler *r, const kq_points *points, size_t point)
+/* The bin after which a cut lowers the error most, or -1. `sums` holds `count`
+sums of each bin, `total` those of all; *gain is the error that the cut removes:
+w1 w2 / (w1 + w2) times the squared distance of the two means. */
+static int best_cut(const double *sums, size_t count, const double *total, double *gain)
 {
-    return (int)((along(r, points, point) - r->lowest) * r->scale);
-}
-
-/* The bin after which a cut lowers the error most: w1 w2 / (w1 + w2) times the
-squared distance of the two means. *left is the mass before the cut. */
-static int best_cut(const mass *bins, const mass *total, mass *left, double *gain)
-{
-    mass below = {0};
+    double below[AT + KQ_CHANNELS] = {0}, mean[KQ_CHANNELS];
     int cut = -1;
     *gain = 0;
-    for (int b = 0; b < BINS - 1; b++) {
-        below.weight += bins[b].weight;
+    for (size_t c = 0; c < KQ_CHANNELS; c++)
+        mean[c] = total[WEIGHT] > 0 ? total[AT + c] / total[WEIGHT] : 0;
+    for (int b = 0; b < KQ_BINS - 1; b++) {
+        const double *bin = sums + count * (size_t)b;
         double distance = 0;
+        below[WEIGHT] += bin[WEIGHT];
         for (size_t c = 0; c < KQ_CHANNELS; c++) {
-            below.at[c] += bins[b].at[c];
-            const double d =
-                below.at[c] - below.weight * (total->at[c] / total->weight);
+            below[AT + c] += bin[AT + c];
+            const double d = below[AT + c] - below[WEIGHT] * mean[c];
             distance += d * d;
         }
-        const double above = total->weight - below.weight;
-        if (!(below.weight > 0) || !(above > 0))
-            continue;
-        const double removed = distance * total->weight / (below.weight * above);
+        const double both = below[WEIGHT] * (total[WEIGHT] - below[WEIGHT]);
+        const double removed = both > 0 ? distance * total[WEIGHT] / both : 0;
         if (removed > *gain) {
             *gain = removed;
-            *left = below;
             cut = b;
         }
     }
     return cut;
 }
 
-/* Cut the cluster order[0..n-1] in two, the first *left of the reordered list
-and the rest, with the means halves[2][3]. Returns the squared error removed:
-0 if its points do not differ. */
-static double split(const kq_points *points, uint32_t *order, size_t n, int16_t *halves,
-                    size_t *left)
+/* The sums of the bins up to the cut, and those of the rest. */
+static void divide(const double *sums, size_t count, int cut, const double *total,
+                   double *left, double *right)
 {
-    mass total = {0}, before = {0}, after, bins[BINS] = {{0}};
-    ruler r;
-    double highest = 0, gain;
-    for (size_t i = 0; i < n; i++)
-        add(&total, points, order[i]);
-    principal_axis(points, order, n, &total, r.axis);
-    for (size_t i = 0; i < n; i++) {
-        const double at = along(&r, points, order[i]);
-        r.lowest = !i || at < r.lowest ? at : r.lowest;
-        highest = !i || at > highest ? at : highest;
-    }
-    if (!(n && highest > r.lowest))
-        return 0;
-    r.scale = (BINS - 1) / (highest - r.lowest);
-    for (size_t i = 0; i < n; i++)
-        add(&bins[bin_of(&r, points, order[i])], points, order[i]);
-    const int cut = best_cut(bins, &total, &before, &gain);
-    if (cut < 0)
-        return 0;
-    size_t front = 0, back = n;
-    while (front < back) {
-        const uint32_t point = order[front];
-        if (bin_of(&r, points, point) <= cut) {
-            front++;
-        } else {
-            order[front] = order[--back];
-            order[back] = point;
-        }
-    }
-    *left = front;
-    after.weight = total.weight - before.weight;
-    for (size_t c = 0; c < KQ_CHANNELS; c++)
-        after.at[c] = total.at[c] - before.at[c];
-    to_centroid(&before, halves);
-    to_centroid(&after, halves + KQ_CHANNELS);
-    return gain;
+    memcpy(left, sums, count * sizeof *left);
+    for (int b = 1; b <= cut; b++)
+        for (size_t i = 0; i < count; i++)
+            left[i] += sums[count * (size_t)b + i];
+    for (size_t i = 0; i < count; i++)
+        right[i] = total[i] - left[i];
 }
 
-/* A cluster order[first..first+count-1] and its best cut. */
+/* A cluster order[first..first+count-1], its best cut, and the sums of the two
+sides. */
 typedef struct {
-    size_t first, count, left;
-    double gain;
-    int16_t halves[2 * KQ_CHANNELS];
+    size_t first, count;
+    int cut;
+    double gain, left[MOMENTS], right[MOMENTS];
 } cluster;
 
-static void consider(const kq_points *points, uint32_t *order, cluster *c)
+static void consider(const kq_points *points, const uint32_t *order, uint8_t *bins,
+                     const double *total, cluster *c)
 {
-    c->gain = split(points, order + c->first, c->count, c->halves, &c->left);
+    double sums[KQ_BINS * MOMENTS] = {0};
+    const ruler r = lay_ruler(total);
+    for (size_t i = c->first; i < c->first + c->count; i++) {
+        bins[i] = bin_of(&r, points, order[i]);
+        add(sums + MOMENTS * bins[i], MOMENTS, points, order[i]);
+    }
+    c->cut = best_cut(sums, MOMENTS, total, &c->gain);
+    divide(sums, MOMENTS, c->cut, total, c->left, c->right);
 }
 
-size_t kq_start(const kq_points *points, size_t k, uint32_t *order, int16_t *centroids)
+/* Bring the points before the cut to the front; returns how many they are. */
+static size_t partition(uint32_t *order, uint8_t *bins, const cluster *c)
+{
+    size_t front = c->first, back = c->first + c->count;
+    while (front < back) {
+        if (bins[front] <= c->cut) {
+            front++;
+        } else {
+            const uint32_t point = order[front];
+            const uint8_t bin = bins[front];
+            order[front] = order[--back];
+            bins[front] = bins[back];
+            order[back] = point;
+            bins[back] = bin;
+        }
+    }
+    return front - c->first;
+}
+
+size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
+                int16_t *centroids)
 {
     cluster clusters[KQ_MAX_COLORS] = {{.count = points->n}};
-    mass total = {0};
+    double total[MOMENTS] = {0};
     for (size_t i = 0; i < points->n; i++) {
         order[i] = (uint32_t)i;
-        add(&total, points, i);
+        add(total, MOMENTS, points, i);
     }
-    to_centroid(&total, centroids);
-    consider(points, order, &clusters[0]);
+    to_centroid(total, centroids);
+    consider(points, order, bins, total, &clusters[0]);
     size_t used = 1;
     for (; used < k; used++) {
         size_t best = 0;
@@ -189,37 +197,45 @@ size_t kq_start(const kq_points *points, size_t k, uint32_t *order, int16_t *cen
             if (clusters[i].gain > clusters[best].gain)
                 best = i;
         cluster *old = &clusters[best], *new = &clusters[used];
-        if (!(old->gain > 0))
+        if (old->cut < 0)
             break;
-        memcpy(centroids + KQ_CHANNELS * best, old->halves, sizeof old->halves / 2);
-        memcpy(centroids + KQ_CHANNELS * used, old->halves + KQ_CHANNELS,
-               sizeof old->halves / 2);
-        new->first = old->first + old->left;
-        new->count = old->count - old->left;
-        old->count = old->left;
-        consider(points, order, old);
-        consider(points, order, new);
+        double left[MOMENTS], right[MOMENTS];
+        memcpy(left, old->left, sizeof left);
+        memcpy(right, old->right, sizeof right);
+        to_centroid(left, centroids + KQ_CHANNELS * best);
+        to_centroid(right, centroids + KQ_CHANNELS * used);
+        const size_t kept = partition(order, bins, old);
+        new->first = old->first + kept;
+        new->count = old->count - kept;
+        old->count = kept;
+        consider(points, order, bins, left, old);
+        consider(points, order, bins, right, new);
     }
     return used;
 }
 
-void kq_splits(const kq_points *points, const uint8_t *labels, size_t k,
-               uint32_t *order, double *gains, int16_t *halves)
+void kq_splits(const kq_points *points, const uint8_t *labels, size_t k, double *sums,
+               double *gains, int16_t *halves)
 {
-    size_t end[KQ_MAX_COLORS] = {0};
+    const size_t size = KQ_BINS * KQ_SUMS;
+    double totals[KQ_MAX_COLORS][MOMENTS] = {{0}};
+    ruler rulers[KQ_MAX_COLORS];
     for (size_t i = 0; i < points->n; i++)
-        end[labels[i]]++;
-    for (size_t i = 0, first = 0; i < k; i++) {
-        const size_t count = end[i];
-        end[i] = first;
-        first += count;
+        add(totals[labels[i]], MOMENTS, points, i);
+    for (size_t j = 0; j < k; j++)
+        rulers[j] = lay_ruler(totals[j]);
+    memset(sums, 0, k * size * sizeof *sums);
+    for (size_t i = 0; i < points->n; i++) {
+        const size_t bin = bin_of(&rulers[labels[i]], points, i);
+        add(sums + labels[i] * size + bin * KQ_SUMS, KQ_SUMS, points, i);
     }
-    for (size_t i = 0; i < points->n; i++)
-        order[end[labels[i]]++] = (uint32_t)i;
-    for (size_t i = 0; i < k; i++) {
-        const size_t first = i ? end[i - 1] : 0;
-        size_t left;
-        gains[i] = split(points, order + first, end[i] - first,
-                         halves + 2 * KQ_CHANNELS * i, &left);
+    for (size_t j = 0; j < k; j++) {
+        const int cut = best_cut(sums + j * size, KQ_SUMS, totals[j], &gains[j]);
+        double left[KQ_SUMS], right[KQ_SUMS];
+        if (cut < 0)
+            continue;
+        divide(sums + j * size, KQ_SUMS, cut, totals[j], left, right);
+        to_centroid(left, halves + 2 * KQ_CHANNELS * j);
+        to_centroid(right, halves + 2 * KQ_CHANNELS * j + KQ_CHANNELS);
     }
 }

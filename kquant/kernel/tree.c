@@ -6,12 +6,14 @@
 
 void kq_load(const uint8_t *colors, size_t n, size_t stride, int16_t *coords)
 {
-    for (size_t c = 0; c < KQ_CHANNELS; c++) {
-        int16_t *channel = coords + c * stride;
-        for (size_t i = 0; i < n; i++)
-            channel[i] = (int16_t)(colors[KQ_CHANNELS * i + c] * KQ_ONE);
-        memset(channel + n, 0, (stride - n) * sizeof *channel);
+    int16_t *x = coords, *y = x + stride, *z = y + stride;
+    for (size_t i = 0; i < n; i++, colors += KQ_CHANNELS) {
+        x[i] = (int16_t)(colors[0] * KQ_ONE);
+        y[i] = (int16_t)(colors[1] * KQ_ONE);
+        z[i] = (int16_t)(colors[2] * KQ_ONE);
     }
+    for (size_t c = 0; c < KQ_CHANNELS; c++)
+        memset(coords + c * stride + n, 0, (stride - n) * sizeof *coords);
 }
 
 /* The number of leading bits in which two different codes agree. */
@@ -89,19 +91,48 @@ size_t kq_blocks(const uint32_t *codes, size_t n, size_t capacity, uint32_t *sta
     return count;
 }
 
-void kq_boxes(const kq_points *points, const uint32_t *start, size_t count,
-              int16_t *low, int16_t *high)
+void kq_measure_blocks(const kq_points *points, const uint32_t *start, size_t count,
+                       int16_t *low, int16_t *high, int64_t *sums)
 {
-    for (size_t c = 0; c < KQ_CHANNELS; c++) {
-        const int16_t *channel = points->coords + c * points->stride;
-        for (size_t b = 0; b < count; b++) {
+    for (size_t b = 0; b < count; b++, low += KQ_CHANNELS, high += KQ_CHANNELS) {
+        int64_t *sum = sums + KQ_SUMS * b;
+        sum[0] = 0;
+        for (size_t i = start[b]; i < start[b + 1]; i++)
+            sum[0] += points->weights[i];
+        for (size_t c = 0; c < KQ_CHANNELS; c++) {
+            const int16_t *channel = points->coords + c * points->stride;
             int16_t least = channel[start[b]], most = least;
+            int64_t total = 0;
             for (size_t i = start[b]; i < start[b + 1]; i++) {
                 least = channel[i] < least ? channel[i] : least;
                 most = channel[i] > most ? channel[i] : most;
             }
-            low[KQ_CHANNELS * b + c] = least;
-            high[KQ_CHANNELS * b + c] = most;
+            for (size_t i = start[b]; i < start[b + 1]; i++)
+                total += points->weights[i] * channel[i];
+            low[c] = least;
+            high[c] = most;
+            sum[c + 1] = total;
+        }
+    }
+}
+
+void kq_join_blocks(const kq_level *finer, const uint32_t *child, size_t count,
+                    int16_t *low, int16_t *high, int64_t *sums)
+{
+    for (size_t b = 0; b < count; b++, low += KQ_CHANNELS, high += KQ_CHANNELS) {
+        const size_t first = child[b], last = child[b + 1];
+        memcpy(low, finer->low + KQ_CHANNELS * first, KQ_CHANNELS * sizeof *low);
+        memcpy(high, finer->high + KQ_CHANNELS * first, KQ_CHANNELS * sizeof *high);
+        memset(sums + KQ_SUMS * b, 0, KQ_SUMS * sizeof *sums);
+        for (size_t f = first; f < last; f++) {
+            for (size_t c = 0; c < KQ_CHANNELS; c++) {
+                const int16_t l = finer->low[KQ_CHANNELS * f + c];
+                const int16_t h = finer->high[KQ_CHANNELS * f + c];
+                low[c] = l < low[c] ? l : low[c];
+                high[c] = h > high[c] ? h : high[c];
+            }
+            for (size_t c = 0; c < KQ_SUMS; c++)
+                sums[KQ_SUMS * b + c] += finer->sums[KQ_SUMS * f + c];
         }
     }
 }

@@ -21,23 +21,16 @@ size_t kq_update(const int64_t *sums, size_t k, int grid, int16_t *centroids)
     return moved;
 }
 
-double kq_total(const kq_points *points, int64_t *total)
+double kq_energy(const kq_points *points)
 {
-    double energy = 0;
-    for (size_t c = 0; c < KQ_SUMS; c++)
-        total[c] = 0;
+    /* Four sums in turn, since one would wait for each addition. */
+    const int16_t *x = points->coords, *y = x + points->stride, *z = y + points->stride;
+    double energy[4] = {0};
     for (size_t i = 0; i < points->n; i++) {
-        const int64_t weight = points->weights[i];
-        int32_t square = 0;
-        total[0] += weight;
-        for (size_t c = 0; c < KQ_CHANNELS; c++) {
-            const int32_t at = points->coords[c * points->stride + i];
-            total[c + 1] += weight * at;
-            square += at * at;
-        }
-        energy += (double)weight * square;
+        const int32_t square = x[i] * x[i] + y[i] * y[i] + z[i] * z[i];
+        energy[i % 4] += (double)points->weights[i] * square;
     }
-    return energy;
+    return energy[0] + energy[1] + energy[2] + energy[3];
 }
 
 double kq_error(const int64_t *sums, const int16_t *centroids, size_t k, double energy)
@@ -60,19 +53,20 @@ void kq_merges(const int64_t *sums, const int16_t *centroids, size_t k, double *
         const double weight = (double)sums[KQ_SUMS * i];
         costs[i] = DBL_MAX;
         partners[i] = (int32_t)i;
-        for (size_t j = 0; j < k; j++) {
+        for (size_t j = 0; j < i; j++) {
             const int16_t *b = centroids + KQ_CHANNELS * j;
-            const double other = (double)sums[KQ_SUMS * j];
+            const double other = (double)sums[KQ_SUMS * j], both = weight + other;
             int32_t distance = 0;
-            if (j == i)
-                continue;
             for (size_t c = 0; c < KQ_CHANNELS; c++)
                 distance += (a[c] - b[c]) * (a[c] - b[c]);
-            const double both = weight + other;
             const double cost = both > 0 ? distance * (weight * other / both) : 0;
             if (cost < costs[i]) {
                 costs[i] = cost;
                 partners[i] = (int32_t)j;
+            }
+            if (cost < costs[j]) {
+                costs[j] = cost;
+                partners[j] = (int32_t)i;
             }
         }
     }
