@@ -1,6 +1,6 @@
 """Types of the compiled module; kernel/kquant.h says what the functions do."""
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,9 @@ I64: TypeAlias = npt.NDArray[np.int64]
 F64: TypeAlias = npt.NDArray[np.float64]
 Size: TypeAlias = npt.NDArray[np.uintp]
 
-def use_level(name: Literal["base", "v3", "v4"]) -> bool: ...
+LEVELS: dict[str, int]
+
+def use_level(name: str) -> bool: ...
 def level() -> str: ...
 def bucket_sizes(pixels: U8, sizes: U32) -> None: ...
 def bucket_fill(pixels: U8, cursor: U32, low: U16) -> None: ...

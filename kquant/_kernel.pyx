@@ -88,14 +88,14 @@ cdef int need(bint condition, str what) except -1:
 
 # ---- instruction-set levels
 
-_LEVELS = {"base": 1, "v3": 3, "v4": 4}
+LEVELS = {"base": 1, "v3": 3, "v4": 4}
 _level = "base"
 
 
 def use_level(str name):
     """Run this instruction-set level from now on; False if it is not there."""
     global _level
-    if not kq_use_level(_LEVELS[name]):
+    if not kq_use_level(LEVELS[name]):
         return False
     _level = name
     return True
@@ -104,11 +104,6 @@ def use_level(str name):
 def level():
     """Name the instruction-set level that runs: "base", "v3" or "v4"."""
     return _level
-
-
-# The best one, once, at import: choosing on first use would be a data race.
-for _name in _LEVELS:
-    use_level(_name)
 
 
 # ---- histogram

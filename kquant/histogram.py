@@ -196,10 +196,14 @@ def _merge(
 def count_pixels(pixels: np.ndarray, workers: Workers) -> Histogram:
     """Count (H, W, 3) uint8 pixels of any strides."""
     total: Histogram | None = None
+    done, size = 0, pixels.shape[0] * pixels.shape[1]
     for band in _bands(pixels):
+        workers.report("histogram", done / size)
         counted = Histogram._ordered(*_count_band(band, workers))
         total = counted if total is None else total + counted
+        done += band.shape[0] * band.shape[1]
     assert total is not None  # as_pixels() refuses images without pixels
+    workers.report("histogram", 1.0)
     return total
 
 

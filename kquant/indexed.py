@@ -119,6 +119,7 @@ def index_pixels(
     workers: Workers,
 ) -> IndexedImage:
     """Carry the labels of the colours over to the pixels they were counted from."""
+    workers.report("index", 0.0)
     indices = np.empty(pixels.shape[:2], np.uint8)
     codes = histogram.codes
     cells = 1 + np.count_nonzero(np.diff(codes // _kernel.CELL_SIZE))
@@ -134,6 +135,7 @@ def index_pixels(
     total, largest = _kernel.measure(
         histogram.colors, histogram.counts, clusters.labels, clusters.colors
     )
+    workers.report("index", 1.0)
     return IndexedImage(
         indices,
         Palette._counted(clusters.colors, clusters.counts),

@@ -13,6 +13,7 @@ The plan (papers in the docs, "How it works"):
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,12 @@ class Effort:
     iterations: int
 
 
+# The part of the progress of the palette that steps 1 to 3 are.
+SEARCH = 0.6
+
+# Colours whose squared distances are in memory at once.
+CHUNK = 1 << 16
+
 # How much chance weighs in the choice of cuts, so that every try is another one.
 NOISE = 0.2
 
@@ -96,11 +103,17 @@ class Clusters:
     converged: bool
 
 
-def escape(lloyd: Lloyd, how: Effort, chance: random.Random) -> None:
+def escape(
+    lloyd: Lloyd,
+    how: Effort,
+    chance: random.Random,
+    report: Callable[[float], None] = lambda fraction: None,
+) -> None:
     """Move clusters to where they are worth more, while that lowers the error.
 
-    Iterative moves of many centroids at once, halving their number when a round
-    fails; at one, the next-best move is tried instead.
+    Many centroids move at once, half as many after a round that failed; once it is
+    only one, the next-best move is tried instead. `report` gets the part of the
+    rounds that are done.
     """
     k = len(lloyd.centroids)
     gains, halves = np.empty(k), np.zeros((k, 2, 3), np.int16)
@@ -108,7 +121,8 @@ def escape(lloyd: Lloyd, how: Effort, chance: random.Random) -> None:
     sums = np.empty((k, _kernel.BINS, _kernel.SUMS))
     best, error = lloyd.state(), lloyd.error()
     most, failures = max(1, k // 8), 0
-    for _ in range(how.rounds):
+    for done in range(how.rounds):
+        report(done / how.rounds)
         lloyd.points.tree.splits(lloyd.labels, sums, gains, halves)
         _kernel.merges(lloyd.sums, lloyd.centroids, costs, partners)
         gains *= [1 - NOISE + 2 * NOISE * chance.random() for _ in range(k)]
@@ -134,12 +148,17 @@ def escape(lloyd: Lloyd, how: Effort, chance: random.Random) -> None:
 def search(points: Points, k: int, how: Effort, seed: int, workers: Workers) -> Lloyd:
     """Try so often to find a good optimum; return the best one."""
     chance = random.Random(seed)  # the same on every machine, as NumPy's is not
-    tries = []
-    for _ in range(how.tries):
-        tries.append(start(points, k, workers))
-        tries[-1].iterate(4)
-        escape(tries[-1], how, chance)
-        tries[-1].iterate(3)
+    tries: list[Lloyd] = []
+
+    def report(fraction: float) -> None:
+        workers.report("palette", SEARCH * (len(tries) + fraction) / how.tries)
+
+    while len(tries) < how.tries:
+        lloyd = start(points, k, workers)
+        lloyd.iterate(4)
+        escape(lloyd, how, chance, report)
+        lloyd.iterate(3)
+        tries.append(lloyd)
     return min(tries, key=Lloyd.error)
 
 
@@ -191,8 +210,11 @@ def _fill_empty(lloyd: Lloyd, colors: np.ndarray) -> bool:
     if len(empty) == 0:
         return False
     entries = lloyd.centroids.astype(np.int64) // _kernel.ONE
-    distances = ((colors - entries[lloyd.labels]) ** 2).sum(axis=1)
-    costs = distances * lloyd.points.weights
+    costs = lloyd.points.weights.copy()
+    for i in range(0, len(colors), CHUNK):
+        chunk = slice(i, i + CHUNK)
+        differences = colors[chunk] - entries[lloyd.labels[chunk]]
+        costs[chunk] *= (differences**2).sum(axis=1)
     worst = np.argsort(-costs, kind="stable")[: len(empty)]
     lloyd.centroids[empty] = colors[worst].astype(np.int16) * _kernel.ONE
     lloyd.assign()
@@ -209,11 +231,17 @@ def cluster(
         labels = np.empty(len(order), np.uint8)
         labels[order] = np.arange(len(order))
         return Clusters(colors[order], labels, histogram.counts[order], 0, True)
+    workers.report("palette", 0.0)
     points = Points.of(histogram)
     coarse = search(points.coarsened(how.points), k, how, seed, workers)
     fine = Lloyd(points, coarse.centroids, workers)
     fine.assign()
-    iterations, converged = fine.settle(how.tolerance, how.iterations)
+    iterations, converged = fine.settle(
+        how.tolerance,
+        how.iterations,
+        # Nobody knows how many there will be: each takes a tenth of what is left.
+        lambda done: workers.report("palette", 1 - (1 - SEARCH) * 0.9**done),
+    )
     round_centroids(fine, colors)
     # Largest first, equal ones by colour. Sorting changes which entry takes the
     # ties between two, so assign again.
@@ -224,6 +252,7 @@ def cluster(
     fine.centroids, fine.sums = fine.centroids[order], fine.sums[order]
     _kernel.relabel(place, fine.labels)
     fine.assign()
+    workers.report("palette", 1.0)
     return Clusters(
         palette[order], fine.labels, fine.sums[:, 0].copy(), iterations, converged
     )

@@ -1,5 +1,7 @@
 """Centroids among points: the steps of Lloyd's algorithm, and its start."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from . import _kernel
@@ -65,10 +67,16 @@ class Lloyd:
                 return
             self.assign()
 
-    def settle(self, tolerance: float, most: int) -> tuple[int, bool]:
+    def settle(
+        self,
+        tolerance: float,
+        most: int,
+        report: Callable[[int], None] = lambda done: None,
+    ) -> tuple[int, bool]:
         """Iterate until the error hardly falls; return the rounds, and whether so."""
         error = self.error()
         for iteration in range(1, most + 1):
+            report(iteration - 1)
             self.iterate(1)
             before, error = error, self.error()
             if before - error <= tolerance * error:

@@ -10,7 +10,7 @@ from . import kmeans
 from .errors import InvalidTypeError, InvalidValueError
 from .histogram import Histogram, count_pixels
 from .image import ImageLike, as_pixels
-from .parallel import Workers
+from .parallel import Progress, Workers
 
 if TYPE_CHECKING:
     from .indexed import IndexedImage
@@ -75,6 +75,7 @@ class Palette(Sequence):
         effort: str = "balanced",
         seed: int = 0,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> "Palette":
         """Find the palette that stands for an image, or many, with the least error.
 
@@ -82,7 +83,7 @@ class Palette(Sequence):
         ----------
         source : Histogram, PIL.Image.Image or array_like
             A histogram, perhaps of many images, or an image as for `quantize`.
-        colors, effort, seed, threads
+        colors, effort, seed, threads, progress
             As for `quantize`.
 
         Returns
@@ -97,20 +98,26 @@ class Palette(Sequence):
             If an argument cannot be taken.
         """
         k, how, seed = check_colors(colors), check_effort(effort), check_seed(seed)
-        with Workers(threads) as workers:
+        with Workers(threads, progress) as workers:
             if not isinstance(source, Histogram):
                 source = count_pixels(as_pixels(source), workers)
             clusters = kmeans.cluster(source, k, how, seed, workers)
         return cls._counted(clusters.colors, clusters.counts)
 
-    def map(self, image: ImageLike, *, threads: int | None = None) -> "IndexedImage":
+    def map(
+        self,
+        image: ImageLike,
+        *,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> "IndexedImage":
         """Give every pixel of an image its nearest entry, ties to the lowest index.
 
         Parameters
         ----------
         image : PIL.Image.Image or array_like
             As for `quantize`.
-        threads : int, optional
+        threads, progress
             As for `quantize`.
 
         Returns
@@ -126,7 +133,7 @@ class Palette(Sequence):
         from .indexed import map_pixels  # the next stage; only this shorthand looks on
 
         pixels = as_pixels(image)
-        with Workers(threads) as workers:
+        with Workers(threads, progress) as workers:
             return map_pixels(pixels, self, workers)
 
     @property

@@ -17,7 +17,7 @@ from .image import (
 )
 from .indexed import IndexedImage, index_pixels
 from .palette import MAX_COLORS, check_colors, check_effort, check_seed
-from .parallel import Workers
+from .parallel import Progress, Workers
 
 
 def quantize(
@@ -27,6 +27,7 @@ def quantize(
     effort: str = "balanced",
     seed: int = 0,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> IndexedImage:
     """Reduce an image to a palette of at most `colors` colours by k-means.
 
@@ -49,8 +50,13 @@ def quantize(
         Another seed tries other ways out of local optima. The same seed gives the
         same bytes, on every machine.
     threads : int, optional
-        How many threads may compute; by default every core that this process may
-        use. The result is the same for any number.
+        How many threads may compute; by default what the environment variable
+        KQUANT_THREADS says, or else every core that this process may use. The
+        result is the same for any number.
+    progress : callable, optional
+        Called as ``progress(stage, fraction)``, in the calling thread, with the stage
+        ("histogram", "palette", "index") and the part of it that is done, 0..1. What
+        it raises ends the call at once and comes out of it; so does Ctrl-C.
 
     Returns
     -------
@@ -74,7 +80,7 @@ def quantize(
     """
     k, how, seed = check_colors(colors), check_effort(effort), check_seed(seed)
     pixels = as_pixels(image)
-    with Workers(threads) as workers:
+    with Workers(threads, progress) as workers:
         histogram = count_pixels(pixels, workers)
         clusters = kmeans.cluster(histogram, k, how, seed, workers)
         return index_pixels(pixels, histogram, clusters, workers)
@@ -113,6 +119,7 @@ def quantize_file(
     effort: str = "balanced",
     seed: int = 0,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> FileReport:
     """Reduce an image file to an indexed PNG file.
 
@@ -123,7 +130,7 @@ def quantize_file(
         orientation is applied.
     target : str or path-like, optional
         The PNG to write; by default ``NAME-kq.png`` beside `source`.
-    colors, effort, seed, threads
+    colors, effort, seed, threads, progress
         As for `quantize`.
     force : bool, default False
         Whether an existing `target` may be replaced.
@@ -151,7 +158,12 @@ def quantize_file(
     check_format(target)
     check_target(target, force=force)
     image = quantize(
-        read_pixels(source), colors, effort=effort, seed=seed, threads=threads
+        read_pixels(source),
+        colors,
+        effort=effort,
+        seed=seed,
+        threads=threads,
+        progress=progress,
     )
     return FileReport(
         source=source,

@@ -1,11 +1,17 @@
 """Threads: as many as asked, errors passed on, nothing left behind."""
 
+import itertools
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import oracle
 import pytest
+from conftest import BEST, LEVELS
 
 import kquant
 from kquant import parallel
@@ -78,3 +84,136 @@ def test_a_forked_child_works(monkeypatch):
         same = np.array_equal(kquant.quantize(image, 16, threads=2).indices, expected)
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+# ---- the environment
+
+
+def in_a_process(code, **environment):
+    """Run code with environment variables set; return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+LEVEL = "from kquant import _kernel, parallel; print(_kernel.level())"
+TRY = """
+import numpy, kquant
+try:
+    print(len(kquant.quantize(numpy.zeros((2, 2), "u1")).palette))
+except kquant.InvalidValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_level_can_be_forced(name):
+    assert in_a_process(LEVEL, KQUANT_SIMD=name) == name
+
+
+def test_without_a_wish_the_best_level_runs():
+    assert in_a_process(LEVEL, KQUANT_SIMD="") == BEST
+
+
+@pytest.mark.parametrize("name", ["v5", "avx2", *sorted({"v3", "v4"} - set(LEVELS))])
+def test_levels_that_are_not_there_are_refused(name):
+    message = in_a_process(TRY, KQUANT_SIMD=name)
+    assert message == (
+        "KQUANT_SIMD must be one of base, v3, v4; "
+        f"this machine has {', '.join(LEVELS)}, got {name}"
+    )
+
+
+def test_the_environment_limits_threads(monkeypatch):
+    monkeypatch.setenv("KQUANT_THREADS", "3")
+    with Workers() as workers:
+        assert workers.share(10**6, 1) == 3
+    with Workers(2) as workers:  # an argument is nearer than the environment
+        assert workers.share(10**6, 1) == 2
+    for wrong in ("0", "-1", "many", "1.5"):
+        monkeypatch.setenv("KQUANT_THREADS", wrong)
+        with pytest.raises(ValueError, match="KQUANT_THREADS must be"):
+            Workers()
+
+
+# ---- progress, and the end of long calls
+
+
+@pytest.mark.parametrize("effort", ["fast", "balanced", "best"])
+def test_progress_names_the_stages_and_never_goes_back(effort, monkeypatch):
+    monkeypatch.setattr("kquant.histogram.BAND_PIXELS", 5000)
+    heard = []
+    image = oracle.photo(1)
+    q = kquant.quantize(
+        image, 40, effort=effort, progress=lambda *said: heard.append(said)
+    )
+    assert [stage for stage, _ in itertools.groupby(heard, key=lambda s: s[0])] == [
+        "histogram", "palette", "index"
+    ]  # fmt: skip
+    for stage in ("histogram", "palette", "index"):
+        fractions = [fraction for name, fraction in heard if name == stage]
+        assert fractions == sorted(fractions)
+        assert (fractions[0], fractions[-1]) == (0, 1)
+    assert len(heard) > 8
+    silent = kquant.quantize(image, 40, effort=effort)
+    assert np.array_equal(q.indices, silent.indices)
+
+
+def test_progress_of_map_and_fit():
+    heard = set()
+    palette = kquant.Palette.fit(oracle.photo(1), 9, progress=lambda s, f: heard.add(s))
+    assert heard == {"histogram", "palette"}
+    palette.map(oracle.photo(1), progress=lambda s, f: heard.add(s))
+    assert heard == {"histogram", "palette", "index"}
+
+
+def test_what_is_no_listener_is_refused():
+    with pytest.raises(TypeError, match="progress must be callable or None, got int"):
+        kquant.quantize(oracle.photo(1), progress=7)
+
+
+class EnoughError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def noise():
+    """Twelve megapixels of noise: millions of colours, seconds of work."""
+    return np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), np.uint8)
+
+
+@pytest.mark.parametrize("stage", ["histogram", "palette", "index"])
+def test_raising_from_progress_ends_the_call(stage, noise):
+    def listen(name, fraction):
+        if name == stage and fraction > 0:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        kquant.quantize(noise, 16, effort="fast", progress=listen)
+    assert not kquant_threads()
+
+
+def quantize_for_long(image):
+    for _ in range(20):
+        kquant.quantize(image, 256, effort="best", threads=2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are of POSIX")
+@pytest.mark.parametrize("delay", [0.05, 0.3, 1.0])
+def test_ctrl_c_stops_a_long_call_soon_and_leaves_no_thread(delay, noise):
+    def interrupt():
+        interrupt.at = time.perf_counter()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(delay, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        quantize_for_long(noise)
+    late = time.perf_counter() - interrupt.at
+    timer.join()
+    assert not kquant_threads()
+    assert late < 1  # a busy machine; the figure in the docs is measured alone

@@ -57,7 +57,7 @@ def test_the_best_level_of_the_processor_runs():
     v3 = {"avx2", "fma", "bmi2"}
     v4 = v3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
     best = "v4" if v4 <= flags else "v3" if v3 <= flags else "base"
-    code = "from kquant import _kernel; print(_kernel.level())"
+    code = "import kquant; print(kquant._kernel.level())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.stdout.strip() == best
 
