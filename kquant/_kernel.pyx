@@ -40,6 +40,9 @@ cdef extern from "kquant.h" nogil:
     void kq_bucket_fill(const kq_image *, uint32_t *, uint16_t *)
     size_t kq_count_colors(const uint16_t *, const uint32_t *, size_t, size_t,
                            uint32_t *, uint8_t *, int64_t *)
+    size_t kq_merge(const uint32_t *, const uint8_t *, const int64_t *, size_t,
+                    const uint32_t *, const uint8_t *, const int64_t *, size_t,
+                    uint32_t *, uint8_t *, int64_t *)
     void kq_codes(const uint8_t *, size_t, uint32_t *)
     void kq_load(const uint8_t *, size_t, size_t, int16_t *)
     void kq_cell_counts(const uint32_t *, size_t, size_t *)
@@ -155,6 +158,25 @@ def count_colors(const uint16_t[::1] low, const uint32_t[::1] bounds, size_t fir
     with nogil:
         n = kq_count_colors(&low[0], &bounds[0], first, last, &codes[0],
                             &colors[0, 0], &counts[0])
+    return n
+
+
+def merge(const uint32_t[::1] codes_a, const uint8_t[:, ::1] colors_a,
+          const int64_t[::1] counts_a, const uint32_t[::1] codes_b,
+          const uint8_t[:, ::1] colors_b, const int64_t[::1] counts_b,
+          uint32_t[::1] codes, uint8_t[:, ::1] colors, int64_t[::1] counts):
+    """Two histograms -> codes (n,), colors (n, 3), counts (n,); returns n."""
+    cdef size_t n_a = codes_a.shape[0], n_b = codes_b.shape[0], room = n_a + n_b, n
+    need(n_a > 0 and n_b > 0, "no colours")
+    need(<size_t>colors_a.shape[0] == n_a == <size_t>counts_a.shape[0], "a")
+    need(<size_t>colors_b.shape[0] == n_b == <size_t>counts_b.shape[0], "b")
+    need(colors_a.shape[1] == colors_b.shape[1] == KQ_CHANNELS, "colours")
+    need(room <= <size_t>codes.shape[0] and room <= <size_t>counts.shape[0], "codes")
+    need(room <= <size_t>colors.shape[0] and colors.shape[1] == KQ_CHANNELS, "colors")
+    with nogil:
+        n = kq_merge(&codes_a[0], &colors_a[0, 0], &counts_a[0], n_a,
+                     &codes_b[0], &colors_b[0, 0], &counts_b[0], n_b,
+                     &codes[0], &colors[0, 0], &counts[0])
     return n
 
 

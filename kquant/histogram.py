@@ -13,7 +13,7 @@ from .parallel import Workers
 
 # An image is counted in bands of at most this many pixels, so that the scratch
 # memory (two bytes a pixel) has a bound.
-BAND_PIXELS = 1 << 24
+BAND_PIXELS = 1 << 23
 
 # Up to here the kernel's sums fit 64 bits.
 MOST_PIXELS = 1 << 45
@@ -72,7 +72,7 @@ class Histogram:
             raise InvalidValueError(f"counts must be at least 1, got {weights.min()}")
         _check_total(weights)
         given = np.ascontiguousarray(given, np.uint8)
-        self._set(*_merge(morton_codes(given), given, np.int64(weights)))
+        self._set(*_ordered(morton_codes(given), given, np.int64(weights)))
 
     def _set(self, codes: np.ndarray, colors: np.ndarray, counts: np.ndarray) -> None:
         codes.flags.writeable = False
@@ -142,11 +142,12 @@ class Histogram:
         """Return the histogram of both sets of pixels."""
         if not isinstance(other, Histogram):
             return NotImplemented
-        codes = np.concatenate([self._codes, other._codes])
-        colors = np.concatenate([self._colors, other._colors])
-        counts = np.concatenate([self._counts, other._counts])
-        _check_total(counts)
-        return Histogram._ordered(*_merge(codes, colors, counts))
+        merged = _allocate(len(self) + len(other))
+        ours = self._codes, self._colors, self._counts
+        theirs = other._codes, other._colors, other._counts
+        _shrink(merged, _kernel.merge(*ours, *theirs, *merged))
+        _check_total(merged[2])
+        return Histogram._ordered(*merged)
 
     def __radd__(self, other: object) -> "Histogram":
         """Let sum() start from 0."""
@@ -182,11 +183,11 @@ def morton_codes(colors: np.ndarray) -> np.ndarray:
     return codes
 
 
-def _merge(
+def _ordered(
     codes: np.ndarray, colors: np.ndarray, counts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bring colours into Morton order and add up the counts of equal ones."""
-    order = np.argsort(codes, kind="stable")  # linear for runs that are sorted
+    order = np.argsort(codes, kind="stable")
     codes = codes[order]
     first = np.flatnonzero(np.diff(codes, prepend=codes[0] ^ 1))
     totals = np.add.reduceat(counts[order], first)
@@ -256,9 +257,21 @@ def _count_buckets(
     low: np.ndarray, bounds: np.ndarray, first: int, last: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     room = int(bounds[last]) - int(bounds[first])
-    codes, counts = np.empty(room, np.uint32), np.empty(room, np.int64)
-    colors = np.empty((room, 3), np.uint8)
-    n = _kernel.count_colors(low, bounds, first, last, codes, colors, counts)
-    for array in (codes, colors, counts):  # give the rest back
+    arrays = _allocate(room)
+    _shrink(arrays, _kernel.count_colors(low, bounds, first, last, *arrays))
+    return arrays
+
+
+def _allocate(room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make codes, colours and counts for so many colours."""
+    return (
+        np.empty(room, np.uint32),
+        np.empty((room, 3), np.uint8),
+        np.empty(room, np.int64),
+    )
+
+
+def _shrink(arrays: tuple[np.ndarray, ...], n: int) -> None:
+    """Give back the memory behind the first n colours."""
+    for array in arrays:
         array.resize((n, *array.shape[1:]), refcheck=False)
-    return codes, colors, counts

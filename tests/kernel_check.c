@@ -70,6 +70,26 @@ typedef struct {
     uint32_t *codes;
 } histogram;
 
+/* Split a histogram at a colour, all of which both parts have; merge them again. */
+static void check_merge(const histogram *h)
+{
+    const size_t middle = h->n / 2, rest = h->n - middle, room = middle + 1 + rest;
+    uint32_t *codes = allocate(room, sizeof *codes);
+    uint8_t *colors = allocate(room, 3);
+    int64_t *counts = allocate(room, sizeof *counts);
+    const size_t n =
+        kq_merge(h->codes + middle, h->colors + 3 * middle, h->counts + middle, rest,
+                 h->codes, h->colors, h->counts, middle + 1, codes, colors, counts);
+    require(n == h->n, "a merged colour stands twice");
+    require(!memcmp(codes, h->codes, 4 * n), "merged codes are wrong");
+    require(!memcmp(colors, h->colors, 3 * n), "merged colours are wrong");
+    for (size_t i = 0; i < n; i++)
+        require(counts[i] == h->counts[i] << (i == middle), "merged counts are wrong");
+    free(codes);
+    free(colors);
+    free(counts);
+}
+
 static histogram count(const kq_image *image)
 {
     uint32_t sizes[KQ_BUCKETS], cursor[KQ_BUCKETS], bounds[KQ_BUCKETS + 1] = {0};
@@ -84,6 +104,7 @@ static histogram count(const kq_image *image)
     h.n = kq_count_colors(low, bounds, 0, KQ_BUCKETS, h.codes, h.colors, h.counts);
     kq_codes(h.colors, h.n, codes);
     require(memcmp(codes, h.codes, 4 * h.n) == 0, "codes are not those of the colours");
+    check_merge(&h);
     int64_t total = 0;
     for (size_t i = 0; i < h.n; i++) {
         total += h.counts[i];

@@ -96,6 +96,26 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
     return n;
 }
 
+size_t kq_merge(const uint32_t *codes_a, const uint8_t *colors_a,
+                const int64_t *counts_a, size_t n_a, const uint32_t *codes_b,
+                const uint8_t *colors_b, const int64_t *counts_b, size_t n_b,
+                uint32_t *codes, uint8_t *colors, int64_t *counts)
+{
+    size_t n = 0;
+    for (size_t a = 0, b = 0; a < n_a || b < n_b; n++) {
+        const int from_a = b == n_b || (a < n_a && codes_a[a] <= codes_b[b]);
+        const int from_b = a == n_a || (b < n_b && codes_b[b] <= codes_a[a]);
+        codes[n] = from_a ? codes_a[a] : codes_b[b];
+        memcpy(colors + KQ_CHANNELS * n,
+               from_a ? colors_a + KQ_CHANNELS * a : colors_b + KQ_CHANNELS * b,
+               KQ_CHANNELS);
+        counts[n] = (from_a ? counts_a[a] : 0) + (from_b ? counts_b[b] : 0);
+        a += (size_t)from_a;
+        b += (size_t)from_b;
+    }
+    return n;
+}
+
 void kq_codes(const uint8_t *colors, size_t n, uint32_t *codes)
 {
     for (size_t i = 0; i < n; i++, colors += 3)

@@ -3,7 +3,7 @@ kquant: the kernel. Colour histogram, weighted k-means and exact nearest-entry
 search for palettes of at most 256 entries.
 
     kq_bucket_sizes, kq_bucket_fill     pixels  -> buckets of Morton codes
-    kq_count_colors                     buckets -> distinct colours, counts
+    kq_count_colors, kq_merge           buckets -> distinct colours, counts
     kq_load                             colours -> points (codes, coordinates)
     kq_coarsen                          points  -> fewer, heavier points
     kq_blocks, kq_measure_blocks        points  -> a tree of blocks
@@ -78,6 +78,12 @@ low[bounds[bucket]..bounds[bucket + 1]-1]. Writes codes[n], colors[n][3] and
 counts[n] in Morton order, n <= bounds[last] - bounds[first]; returns n. */
 size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
                        size_t last, uint32_t *codes, uint8_t *colors, int64_t *counts);
+
+/* Merge two such lists; room for n_a + n_b colours; returns how many there are. */
+size_t kq_merge(const uint32_t *codes_a, const uint8_t *colors_a,
+                const int64_t *counts_a, size_t n_a, const uint32_t *codes_b,
+                const uint8_t *colors_b, const int64_t *counts_b, size_t n_b,
+                uint32_t *codes, uint8_t *colors, int64_t *counts);
 
 /* Morton codes of colors[n][3]: codes[n]. */
 void kq_codes(const uint8_t *colors, size_t n, uint32_t *codes);

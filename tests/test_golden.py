@@ -1,0 +1,142 @@
+"""Law 3 to the letter: the bytes are those that every other machine gets.
+
+The pictures are drawn in integers, so that they are the same everywhere too. When a
+change to the search is meant to change palettes, `python tests/test_golden.py` prints
+the new table; law 3 then asks that it is the same on every machine again.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kquant
+from kquant import Histogram, Palette
+
+# What tests/kernel_check.sh prints, on every machine and for every compiler.
+KERNEL = "6847b9f39eb90b5b"
+
+GOLDEN = {
+    ("gradient", 16, "fast"): "870495262fee52a8",
+    ("gradient", 256, "fast"): "60f849d5c5896c10",
+    ("gradient", 7, "balanced"): "978face926d76bfe",
+    ("gradient", 64, "balanced"): "e962ebea83b53cba",
+    ("gradient", 256, "balanced"): "35515d949a243517",
+    ("gradient", 32, "best"): "2b8666832313cf8d",
+    ("noise", 16, "fast"): "a74891cf386ab974",
+    ("noise", 256, "fast"): "b5a07d0bf1463a4b",
+    ("noise", 7, "balanced"): "22e62e76af3afb42",
+    ("noise", 64, "balanced"): "e2fc5c200786e4d2",
+    ("noise", 256, "balanced"): "f676042106ccc342",
+    ("noise", 32, "best"): "2a663541012bfc8f",
+    ("photo", 16, "fast"): "1febb75590ffdb9e",
+    ("photo", 256, "fast"): "d0408ac7f3ec2ec7",
+    ("photo", 7, "balanced"): "d82104ca554954bd",
+    ("photo", 64, "balanced"): "d03cd3ee7b5212dc",
+    ("photo", 256, "balanced"): "94ee280f6d9477c5",
+    ("photo", 32, "best"): "a2badf61cc807353",
+    ("crowded", 16, "fast"): "086ee3a7b38a64b8",
+    ("crowded", 256, "fast"): "5a75c5c9c5fca19a",
+    ("crowded", 7, "balanced"): "f8da0bc19a4d62ac",
+    ("crowded", 64, "balanced"): "d38f1f424eea91df",
+    ("crowded", 256, "balanced"): "2f6c11f45770f374",
+    ("crowded", 32, "best"): "d5c106ceed961306",
+    ("few", 16, "fast"): "f7381e16f972270d",
+    ("few", 256, "fast"): "3e71871a47221e17",
+    ("few", 7, "balanced"): "1027700413428441",
+    ("few", 64, "balanced"): "3e71871a47221e17",
+    ("few", 256, "balanced"): "3e71871a47221e17",
+    ("few", 32, "best"): "3e71871a47221e17",
+}
+
+
+def scatter(height, width, salt):
+    """Noise 0..255 from the place alone: a few rounds of an integer hash."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.uint32)
+    v = x * np.uint32(0x9E3779B1) ^ y * np.uint32(0x85EBCA77) ^ np.uint32(salt)
+    for shift in (15, 13, 16):
+        v = (v ^ v >> np.uint32(shift)) * np.uint32(0x2C1B3C6D)
+    return (v >> np.uint32(24)).astype(np.int64)
+
+
+def draw(name, height=180, width=240):
+    """Return a picture (H, W, 3) uint8."""
+    y, x = np.mgrid[0:height, 0:width]
+    noise = np.stack([scatter(height, width, salt) for salt in (1, 2, 3)], axis=2)
+    if name == "gradient":
+        picture = np.stack([x, 255 - x, (x + y) // 2], axis=2)
+    elif name == "noise":
+        picture = noise
+    elif name == "photo":  # balls before a wall, with light and grain
+        picture = np.stack([90 + x // 4, 110 + y // 5, 130 - x // 6 + y // 8], axis=2)
+        for i in range(12):
+            cx, cy, r = (i * 53) % width, (i * 97) % height, 15 + 5 * (i % 5)
+            depth = r * r - (x - cx) ** 2 - (y - cy) ** 2
+            color = np.array([(i * 71) % 256, (i * 113) % 256, (i * 37) % 256])
+            lit = color * np.clip(depth * 2 // r + r, 0, 3 * r)[..., None] // (3 * r)
+            picture = np.where((depth > 0)[..., None], lit, picture)
+        picture = picture + noise // 16 - 8
+    elif name == "crowded":  # all in a corner that 8 bits hardly divide
+        picture = 200 + noise // 32
+    elif name == "few":
+        picture = noise // 86 * 120
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+CASES = [
+    (name, colors, effort)
+    for name in ("gradient", "noise", "photo", "crowded", "few")
+    for colors, effort in ((16, "fast"), (256, "fast"), (7, "balanced"),
+                           (64, "balanced"), (256, "balanced"), (32, "best"))
+]  # fmt: skip
+
+
+def digest(q):
+    data = np.asarray(q.palette).tobytes() + q.indices.tobytes()
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(("name", "colors", "effort"), CASES)
+def test_the_bytes_are_the_golden_ones(level, name, colors, effort):
+    q = kquant.quantize(draw(name), colors, effort=effort)
+    assert digest(q) == GOLDEN[name, colors, effort]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("name", ["photo", "noise"])
+def test_they_are_for_any_number_of_threads(name, threads, monkeypatch):
+    monkeypatch.setattr("kquant.histogram.THREAD_PIXELS", 1000)
+    monkeypatch.setattr("kquant.lloyd.THREAD_POINTS", 1000)
+    q = kquant.quantize(draw(name), 64, threads=threads)
+    assert digest(q) == GOLDEN[name, 64, "balanced"]
+
+
+@pytest.mark.parametrize("tile", [1, 17, 50, 179])
+def test_they_are_for_any_tiling(tile):
+    picture = draw("photo")
+    tiles = [picture[i : i + tile] for i in range(0, len(picture), tile)]
+    counted = sum(Histogram.from_image(part) for part in tiles[::-1])
+    q = Palette.fit(counted, 64).map(picture)
+    assert digest(q) == GOLDEN["photo", 64, "balanced"]
+
+
+@pytest.mark.skipif(
+    not (shutil.which("sh") and shutil.which("cc")),
+    reason="needs a shell and a C compiler named cc",
+)
+def test_the_kernel_alone_gives_its_golden_bytes(tmp_path):
+    script = Path(__file__).with_name("kernel_check.sh")
+    ran = subprocess.run(
+        ["sh", script, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == KERNEL
+
+
+if __name__ == "__main__":
+    for case in CASES:
+        q = kquant.quantize(draw(case[0]), case[1], effort=case[2])
+        sys.stdout.write(f'    {case}: "{digest(q)}",\n'.replace("'", '"'))
