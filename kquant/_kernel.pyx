@@ -46,8 +46,10 @@ cdef extern from "kquant.h" nogil:
     void kq_codes(const uint8_t *, size_t, uint32_t *)
     void kq_load(const uint8_t *, size_t, size_t, int16_t *)
     void kq_cell_counts(const uint32_t *, size_t, size_t *)
-    size_t kq_coarsen(const kq_points *, const uint32_t *, int, size_t,
-                      uint32_t *, int16_t *, int64_t *)
+    size_t kq_coarsen(const kq_points *, const uint32_t *, int, size_t, uint32_t *,
+                      int64_t *, uint32_t *, int16_t *, int64_t *)
+    void kq_inherit(const uint32_t *, const int64_t *, const uint8_t *, size_t,
+                    uint8_t *, int64_t *)
     size_t kq_blocks(const uint32_t *, size_t, size_t, uint32_t *)
     void kq_measure_blocks(const kq_points *, const uint32_t *, size_t, int16_t *,
                            int16_t *, int64_t *)
@@ -278,17 +280,24 @@ cdef class Tree:
         """Weighted sum of the squared coordinates of all points."""
         return kq_energy(&self.tree.points)
 
-    def coarsen(self, const uint32_t[::1] codes, int bits, uint32_t[::1] out_codes,
+    def coarsen(self, const uint32_t[::1] codes, int bits, uint32_t[::1] cells,
+                int64_t[:, ::1] sums, uint32_t[::1] out_codes,
                 int16_t[:, ::1] out_coords, int64_t[::1] out_weights):
-        """Merge the points that share the first `bits` bits of their codes."""
-        cdef size_t m
-        need(<size_t>codes.shape[0] == self.n, "codes")
+        """Merge the points that share the first `bits` bits of their codes.
+
+        codes (n,) -> cells (m + 1,), sums (m, SUMS), out_codes, out_weights (m,),
+        out_coords (3, m + LANES or more); m as cell_counts() says.
+        """
+        cdef size_t m = out_codes.shape[0]
+        need(<size_t>codes.shape[0] == self.n and m > 0, "codes")
+        need(<size_t>cells.shape[0] == m + 1 and <size_t>sums.shape[0] == m, "cells")
         need(0 <= bits <= KQ_CODE_BITS and out_coords.shape[0] == KQ_CHANNELS, "bits")
-        need(out_codes.shape[0] == out_weights.shape[0] > 0, "out_codes")
-        need(out_coords.shape[1] >= out_codes.shape[0] + KQ_LANES, "out_coords")
+        need(<size_t>out_weights.shape[0] == m and sums.shape[1] == KQ_SUMS, "sums")
+        need(<size_t>out_coords.shape[1] >= m + KQ_LANES, "out_coords")
         with nogil:
             m = kq_coarsen(&self.tree.points, &codes[0], bits, out_coords.shape[1],
-                           &out_codes[0], &out_coords[0, 0], &out_weights[0])
+                           &cells[0], &sums[0, 0], &out_codes[0], &out_coords[0, 0],
+                           &out_weights[0])
         return m
 
     def start(self, uint32_t[::1] order, uint8_t[::1] bins, int16_t[:, ::1] centroids):
@@ -340,6 +349,19 @@ cdef int check_centroids(const int16_t[:, ::1] centroids) except -1:
 cdef int check_sums(const int64_t[:, ::1] sums, size_t k) except -1:
     need(<size_t>sums.shape[0] == k and sums.shape[1] == KQ_SUMS, "sums")
     return 0
+
+
+def inherit(const uint32_t[::1] cells, const int64_t[:, ::1] cell_sums,
+            const uint8_t[::1] cell_labels, uint8_t[::1] labels, int64_t[:, ::1] sums):
+    """cells (m + 1,), cell_sums, cell_labels (m,) -> labels (n,), sums (k, SUMS)."""
+    cdef size_t m = cell_labels.shape[0]
+    need(m > 0 and <size_t>cells.shape[0] == m + 1, "cells")
+    need(cells[m] == <size_t>labels.shape[0], "labels")
+    need(<size_t>cell_sums.shape[0] == m and cell_sums.shape[1] == KQ_SUMS, "cell_sums")
+    check_sums(sums, sums.shape[0])
+    with nogil:
+        kq_inherit(&cells[0], &cell_sums[0, 0], &cell_labels[0], m, &labels[0],
+                   &sums[0, 0])
 
 
 def update(const int64_t[:, ::1] sums, int grid, int16_t[:, ::1] centroids):

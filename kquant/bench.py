@@ -1,5 +1,6 @@
 """`kquant bench`: the same k-means in NumPy and in the kernel, side by side."""
 
+import argparse
 import csv
 import datetime
 import json
@@ -9,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,14 +42,16 @@ def make_parser() -> Parser:
             "in the kernel, and print times and errors. NumPy computes all distances "
             "of all pixels; the second figure is NumPy tuned: distinct colours with "
             "counts, distances by a matrix product. Fails if the errors of NumPy and "
-            "the kernel differ by more than 0.1 %."
+            "the kernel differ by more than 0.1 %. With --peers: quantize() and the "
+            "other quantizers that are installed, in turn, with medians and a picture."
         ),
     )
     add = parser.add_argument
     add("images", metavar="IMAGE", nargs="*", help="picture (a rendered one)")
     add("-k", "--colors", type=int, default=256, metavar="N", help="1..256 (256)")
     add("--iterations", type=int, default=40, metavar="N", help="of Lloyd (40)")
-    add("--threads", type=int, metavar="N", help="for the kernel (all cores allowed)")
+    add("--threads", type=int, metavar="N", help="for the kernel (all; with --peers 1)")
+    add("--peers", action="store_true", help="compare with other quantizers instead")
     add("--log", default=".", metavar="DIR", help="for the CSV and JSON files (.)")
     return parser
 
@@ -59,34 +63,36 @@ def main(arguments: list[str]) -> int:
         return complain(
             f"--iterations must be at least 1, got {options.iterations}.", 2
         )
-    began = datetime.datetime.now().astimezone()
-    machine = describe_machine()
-    logs = [
-        Path(options.log, f"kquant-bench-{began:%Y%m%d-%H%M%S}{suffix}")
-        for suffix in (".csv", ".json")
-    ]
-    rows = []
     try:
-        for log in logs:
-            check_target(log, force=False)
-        with Workers(options.threads) as workers:
-            k = check_colors(options.colors)
-            print("  ".join(f"{key} {value}" for key, value in machine.items()))
-            print(
-                f"{k} colours, {options.iterations} iterations, "
-                f"{workers.share(1 << 62, 1)} threads for the kernel"
-            )
-            print(HEADER)
-            for name, pixels in load(options.images):
-                rows.append(compare(name, pixels, k, options.iterations, workers))
-                print(format_row(rows[-1]), flush=True)
-        write_file(logs[0], to_csv(rows, began, machine).encode(), force=False)
-        write_file(logs[1], to_json(rows, began, machine).encode(), force=False)
+        check_colors(options.colors)
+        log = Log(options.log)
+        pictures = load(options.images)
+        print("  ".join(f"{key} {value}" for key, value in log.machine.items()))
+        run = bench_peers if options.peers else bench_numpy
+        return run(pictures, options, log)
     except ImageFileError as error:
         return complain(str(error), FAILED)
     except (InvalidValueError, InvalidTypeError) as error:
         return complain(f"{error}. See kquant bench --help.", USAGE)
-    print(f"logged in {logs[0]} and {logs[1].name}")
+
+
+def bench_numpy(
+    pictures: list[tuple[str, np.ndarray]], options: argparse.Namespace, log: "Log"
+) -> int:
+    """Compare the kernel with NumPy; fail if they end at different errors."""
+    rows = []
+    with Workers(options.threads) as workers:
+        print(
+            f"{options.colors} colours, {options.iterations} iterations, "
+            f"{workers.share(1 << 62, 1)} threads for the kernel"
+        )
+        print(HEADER)
+        for name, pixels in pictures:
+            rows.append(
+                compare(name, pixels, options.colors, options.iterations, workers)
+            )
+            print(format_row(rows[-1]), flush=True)
+    log.write(rows)
     differ = [row["image"] for row in rows if not agree(row)]
     if differ:
         return complain(
@@ -94,6 +100,36 @@ def main(arguments: list[str]) -> int:
             "than 0.1 %. Please report it with the log.",
             FAILED,
         )
+    return 0
+
+
+def bench_peers(
+    pictures: list[tuple[str, np.ndarray]], options: argparse.Namespace, log: "Log"
+) -> int:
+    """Compare `quantize` with the other quantizers that are installed."""
+    from . import peers
+
+    threads = 1 if options.threads is None else options.threads
+    with Workers(threads):  # which refuses wrong numbers
+        methods = peers.find_methods(threads)
+    print(f"{options.colors} colours, threads: {threads}, no dithering")
+    rows = []
+    for name, pixels in pictures:
+        print(f"{name} ...", flush=True)
+        rows += peers.compare(name, pixels, options.colors, methods)
+    means = peers.summarize(rows)
+    print(peers.format_summary(means))
+    log.write(rows)
+    if find_spec("matplotlib"):
+        title = (
+            f"{options.colors} colours, mean over {len(pictures)} pictures, "
+            f"threads: {threads}, {log.machine['processor']}"
+        )
+        picture = log.path(".png")
+        peers.draw(means, title, str(picture))
+        print(f"drawn in {picture}")
+    else:
+        print("python -m pip install '.[bench]' for a picture and more peers")
     return 0
 
 
@@ -219,25 +255,37 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
-def to_csv(
-    rows: list[dict[str, Any]], began: datetime.datetime, machine: dict[str, str]
-) -> str:
-    """One line a picture, each with date and machine, so that logs can be joined."""
-    text = StringIO()
-    common = {"date": began.isoformat(timespec="seconds"), **machine}
-    writer = csv.DictWriter(text, [*common, *rows[0]], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**common, **row} for row in rows)
-    return text.getvalue()
+class Log:
+    """Where a run is recorded, as CSV and JSON, with date and machine.
 
+    Parameters
+    ----------
+    folder : str
+        The directory for the files; their names hold date and time.
+    """
 
-def to_json(
-    rows: list[dict[str, Any]], began: datetime.datetime, machine: dict[str, str]
-) -> str:
-    """Return the same as one object."""
-    log = {
-        "date": began.isoformat(timespec="seconds"),
-        "machine": machine,
-        "runs": rows,
-    }
-    return json.dumps(log, indent=1) + "\n"
+    def __init__(self, folder: str) -> None:
+        self.began = datetime.datetime.now().astimezone()
+        self.machine = describe_machine()
+        self._base = Path(folder, f"kquant-bench-{self.began:%Y%m%d-%H%M%S}")
+        for suffix in (".csv", ".json", ".png"):  # rather now than after minutes
+            check_target(self.path(suffix), force=False)
+
+    def path(self, suffix: str) -> Path:
+        """Name a file of this run."""
+        return self._base.with_name(self._base.name + suffix)
+
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        """Write both files, and say so."""
+        date = self.began.isoformat(timespec="seconds")
+        log = {"date": date, "machine": self.machine, "runs": rows}
+        content = json.dumps(log, indent=1) + "\n"
+        write_file(self.path(".json"), content.encode(), force=False)
+        # Each line of the CSV has date and machine, so that logs can be joined.
+        text = StringIO()
+        common = {"date": date, **self.machine}
+        writer = csv.DictWriter(text, [*common, *rows[0]], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**common, **row} for row in rows)
+        write_file(self.path(".csv"), text.getvalue().encode(), force=False)
+        print(f"logged in {self.path('.csv')} and {self.path('.json').name}")

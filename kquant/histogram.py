@@ -13,7 +13,7 @@ from .parallel import Workers
 
 # An image is counted in bands of at most this many pixels, so that the scratch
 # memory (two bytes a pixel) has a bound.
-BAND_PIXELS = 1 << 23
+BAND_PIXELS = 1 << 24
 
 # Up to here the kernel's sums fit 64 bits.
 MOST_PIXELS = 1 << 45

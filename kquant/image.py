@@ -146,6 +146,18 @@ def as_pillow(indices: np.ndarray, colors: np.ndarray) -> Image.Image:
     return image
 
 
+def as_pillow_rgb(pixels: np.ndarray) -> Image.Image:
+    """(H, W, 3) uint8 -> Pillow image of mode RGB."""
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def as_rgb(image: Image.Image | np.ndarray) -> np.ndarray:
+    """(..., 3) uint8 of a Pillow image, or the array itself."""
+    if isinstance(image, np.ndarray):
+        return image
+    return np.asarray(image.convert("RGB"))
+
+
 # ---- reading
 
 

@@ -157,7 +157,7 @@ def search(points: Points, k: int, how: Effort, seed: int, workers: Workers) -> 
         lloyd = start(points, k, workers)
         lloyd.iterate(4)
         escape(lloyd, how, chance, report)
-        lloyd.iterate(3)
+        lloyd.iterate(how.settle)
         tries.append(lloyd)
     return min(tries, key=Lloyd.error)
 
@@ -234,8 +234,7 @@ def cluster(
     workers.report("palette", 0.0)
     points = Points.of(histogram)
     coarse = search(points.coarsened(how.points), k, how, seed, workers)
-    fine = Lloyd(points, coarse.centroids, workers)
-    fine.assign()
+    fine = coarse.refined(points)
     iterations, converged = fine.settle(
         how.tolerance,
         how.iterations,

@@ -32,6 +32,16 @@ class Lloyd:
         blocks = len(points.roots) - 1
         self.cuts = [0, *np.searchsorted(points.roots, shares), blocks]
 
+    def refined(self, points: Points) -> "Lloyd":
+        """Go on with the points that these coarse ones stand for."""
+        if self.points.cells is None:
+            return self  # they stand for themselves
+        fine = Lloyd(points, self.centroids, self.workers)
+        fine.sums[:] = 0
+        _kernel.inherit(*self.points.cells, self.labels, fine.labels, fine.sums)
+        fine.assign()
+        return fine
+
     def assign(self) -> int:
         """Give every point its nearest centroid; return how many labels changed."""
         parts = len(self.cuts) - 1
@@ -74,7 +84,7 @@ class Lloyd:
         report: Callable[[int], None] = lambda done: None,
     ) -> tuple[int, bool]:
         """Iterate until the error hardly falls; return the rounds, and whether so."""
-        error = self.error()
+        error = self.error() if most else 0.0
         for iteration in range(1, most + 1):
             report(iteration - 1)
             self.iterate(1)

@@ -1,5 +1,7 @@
 """From a histogram to points in space, with the tree that finds neighbours fast."""
 
+from functools import cached_property
+
 import numpy as np
 
 from . import _kernel
@@ -28,14 +30,16 @@ class Points:
         First point of each block of the coarsest level.
     total : (_kernel.SUMS,) int64
         Sum of the weights, and of the weighted coordinates.
-    energy : float
-        Weighted sum of the squared coordinates.
+    cells : tuple, optional
+        If these are coarse points: the first of the points that each stands for
+        (n + 1,), and their sums (n, _kernel.SUMS).
     """
 
     def __init__(
         self, codes: np.ndarray, coords: np.ndarray, weights: np.ndarray
     ) -> None:
         self.codes, self.weights = codes, weights
+        self.cells: tuple[np.ndarray, np.ndarray] | None = None
         starts = [self._blocks(capacity) for capacity in CAPACITIES]
         self.roots = starts[0]
         levels = []
@@ -46,7 +50,11 @@ class Points:
             levels.append((start, child, low, high, sums))
         self.tree = _kernel.Tree(coords, weights, levels)
         self.total = levels[0][-1].sum(axis=0)
-        self.energy = self.tree.energy()
+
+    @cached_property
+    def energy(self) -> float:
+        """Weighted sum of the squared coordinates."""
+        return self.tree.energy()
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -76,7 +84,13 @@ class Points:
         if bits >= _kernel.CODE_BITS:
             return self
         count = int(cells[bits])
+        starts, sums = (
+            np.empty(count + 1, np.uint32),
+            np.empty((count, _kernel.SUMS), np.int64),
+        )
         codes, weights = np.empty(count, np.uint32), np.empty(count, np.int64)
         coords = np.empty((3, count + _kernel.LANES), np.int16)
-        self.tree.coarsen(self.codes, bits, codes, coords, weights)
-        return Points(codes, coords, weights)
+        self.tree.coarsen(self.codes, bits, starts, sums, codes, coords, weights)
+        coarse = Points(codes, coords, weights)
+        coarse.cells = starts, sums
+        return coarse

@@ -240,13 +240,24 @@ static void check_coarse(const kq_tree *tree, const uint32_t *codes, size_t k)
         int16_t *coords = allocate(3 * stride, sizeof *coords), centroids[3 * 256];
         int64_t *weights = allocate(m, sizeof *weights);
         uint8_t *labels = allocate(m, 1);
-        const size_t merged =
-            kq_coarsen(&tree->points, codes, bits, stride, coarse, coords, weights);
+        uint32_t *first = allocate(m + 1, sizeof *first);
+        int64_t *sums = allocate(KQ_SUMS * m, sizeof *sums), all[KQ_SUMS] = {0};
+        uint8_t *none = allocate(tree->points.n, 1);
+        const size_t merged = kq_coarsen(&tree->points, codes, bits, stride, first,
+                                         sums, coarse, coords, weights);
         require(merged == m, "cells were miscounted");
+        require(first[m] == tree->points.n, "cells do not hold all points");
+        kq_inherit(first, sums, labels, m, none, all);
+        for (size_t i = 0; i < tree->points.n; i++)
+            all[0] -= tree->points.weights[i];
+        require(all[0] == 0, "cells do not weigh what their points do");
         kq_tree small = grow((kq_points){m, stride, coords, weights}, coarse);
         cluster(&small, k, labels, centroids);
         chop(&small);
         free(coarse);
+        free(first);
+        free(sums);
+        free(none);
         free(weights);
         free(labels);
     }

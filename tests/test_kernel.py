@@ -209,7 +209,19 @@ def test_coarsened_points_are_the_means_of_their_cells(bits):
     codes = np.empty(len(cells), np.uint32)
     weights = np.empty(len(cells), np.int64)
     coords = np.empty((3, len(cells) + _kernel.LANES), np.int16)
-    m = points.tree.coarsen(points.codes, bits, codes, coords, weights)
+    first = np.empty(len(cells) + 1, np.uint32)
+    sums = np.empty((len(cells), 4), np.int64)
+    outputs = first, sums, codes, coords, weights
+    m = points.tree.coarsen(points.codes, bits, *outputs)
+    of = np.searchsorted(cells, points.codes >> (24 - bits))
+    assert np.array_equal(sums, sums_of(histogram, of, len(cells)))
+    assert np.array_equal(np.repeat(np.arange(m), np.diff(first.astype(int))), of)
+    # Labels of cells become those of their points, and the sums follow.
+    cell_labels = np.random.default_rng(bits).integers(0, 9, m).astype(np.uint8)
+    labels, inherited = np.empty(len(points), np.uint8), np.zeros((9, 4), np.int64)
+    _kernel.inherit(first, sums, cell_labels, labels, inherited)
+    assert np.array_equal(labels, cell_labels[of])
+    assert np.array_equal(inherited, sums_of(histogram, labels, 9))
     assert m == len(cells)
     assert codes.tolist() == (cells << (24 - bits)).tolist()
     for i, cell in enumerate(cells):

@@ -14,8 +14,8 @@ from kquant import _kernel
 
 MODULES = [
     "__main__", "_kernel", "bench", "cli", "console", "errors", "histogram", "image",
-    "indexed", "kmeans", "lloyd", "palette", "parallel", "pipeline", "points",
-    "reference",
+    "indexed", "kmeans", "lloyd", "palette", "parallel", "peers", "pipeline",
+    "points",    "reference",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ search for palettes of at most 256 entries.
     kq_bucket_sizes, kq_bucket_fill     pixels  -> buckets of Morton codes
     kq_count_colors, kq_merge           buckets -> distinct colours, counts
     kq_load                             colours -> points (codes, coordinates)
-    kq_coarsen                          points  -> fewer, heavier points
+    kq_coarsen, kq_inherit              points  -> fewer, heavier points, and back
     kq_blocks, kq_measure_blocks        points  -> a tree of blocks
     kq_start                            points  -> centroids, by principal-axis cuts
     kq_assign, kq_update, kq_error      one iteration of Lloyd's algorithm
@@ -124,10 +124,16 @@ void kq_cell_counts(const uint32_t *codes, size_t n, size_t *cells);
 
 /* Merge the points whose codes agree in the first `bits` bits into one at
 their mean (rounded to the grid): out_codes[m], out_coords[3][out_stride],
-out_weights[m]; returns m, as kq_cell_counts() said. */
+out_weights[m]; returns m, as kq_cell_counts() said. Point i of these stands for
+the points cells[i]..cells[i + 1]-1, whose exact sums are sums[i][KQ_SUMS]. */
 size_t kq_coarsen(const kq_points *points, const uint32_t *codes, int bits,
-                  size_t out_stride, uint32_t *out_codes, int16_t *out_coords,
-                  int64_t *out_weights);
+                  size_t out_stride, uint32_t *cells, int64_t *sums,
+                  uint32_t *out_codes, int16_t *out_coords, int64_t *out_weights);
+
+/* Give the points of each of m cells the label of the cell: labels[n], and add
+their sums up: sums[k][KQ_SUMS] (INOUT). */
+void kq_inherit(const uint32_t *cells, const int64_t *cell_sums,
+                const uint8_t *cell_labels, size_t m, uint8_t *labels, int64_t *sums);
 
 /* Cut the points into the largest runs that share a prefix of the code and
 hold at most `capacity` points. Writes start[count + 1], count <= n; returns

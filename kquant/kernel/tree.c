@@ -34,30 +34,44 @@ void kq_cell_counts(const uint32_t *codes, size_t n, size_t *cells)
 }
 
 size_t kq_coarsen(const kq_points *points, const uint32_t *codes, int bits,
-                  size_t out_stride, uint32_t *out_codes, int16_t *out_coords,
-                  int64_t *out_weights)
+                  size_t out_stride, uint32_t *cells, int64_t *sums,
+                  uint32_t *out_codes, int16_t *out_coords, int64_t *out_weights)
 {
     const int shift = KQ_CODE_BITS - bits;
     size_t m = 0;
-    for (size_t i = 0; i < points->n;) {
-        int64_t weight = 0, sum[KQ_CHANNELS] = {0};
+    for (size_t i = 0; i < points->n; m++) {
+        int64_t *sum = sums + KQ_SUMS * m;
         const uint32_t cell = codes[i] >> shift;
+        cells[m] = (uint32_t)i;
+        memset(sum, 0, KQ_SUMS * sizeof *sum);
         for (; i < points->n && codes[i] >> shift == cell; i++) {
-            weight += points->weights[i];
+            sum[0] += points->weights[i];
             for (size_t c = 0; c < KQ_CHANNELS; c++)
-                sum[c] += points->weights[i] * points->coords[c * points->stride + i];
+                sum[c + 1] +=
+                    points->weights[i] * points->coords[c * points->stride + i];
         }
         out_codes[m] = cell << shift;
-        out_weights[m] = weight;
+        out_weights[m] = sum[0];
         for (size_t c = 0; c < KQ_CHANNELS; c++)
             out_coords[c * out_stride + m] =
-                (int16_t)((2 * sum[c] + weight) / (2 * weight));
-        m++;
+                (int16_t)((2 * sum[c + 1] + sum[0]) / (2 * sum[0]));
     }
+    cells[m] = (uint32_t)points->n;
     for (size_t c = 0; c < KQ_CHANNELS; c++)
         memset(out_coords + c * out_stride + m, 0,
                (out_stride - m) * sizeof *out_coords);
     return m;
+}
+
+void kq_inherit(const uint32_t *cells, const int64_t *cell_sums,
+                const uint8_t *cell_labels, size_t m, uint8_t *labels, int64_t *sums)
+{
+    for (size_t i = 0; i < m; i++) {
+        int64_t *sum = sums + KQ_SUMS * (size_t)cell_labels[i];
+        memset(labels + cells[i], cell_labels[i], cells[i + 1] - cells[i]);
+        for (size_t c = 0; c < KQ_SUMS; c++)
+            sum[c] += cell_sums[KQ_SUMS * i + c];
+    }
 }
 
 /* Append the blocks of codes[first..last-1], which agree above bit `bit`. */
