@@ -19,7 +19,7 @@ BAND_PIXELS = 1 << 24
 MOST_PIXELS = 1 << 45
 
 # Less than this is not worth a thread of its own.
-THREAD_PIXELS = 1 << 17
+THREAD_PIXELS = 1 << 19
 
 
 class Histogram:

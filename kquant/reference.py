@@ -14,6 +14,10 @@ import numpy as np
 # second-level cache at 256 centroids, and the fastest power of two.
 CHUNK = 1024
 
+# Centroids are kept to this part of a colour value, as in the kernel. Where means are
+# rounded differently, two runs of k-means drift apart and end in different optima.
+GRID = 64
+
 Assign = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -67,7 +71,7 @@ def update(
     for channel in range(3):
         values = colors[:, channel]
         sums = np.bincount(labels, values if weights is None else weights * values, k)
-        means[used, channel] = sums[used] / mass[used]
+        means[used, channel] = np.floor(GRID * sums[used] / mass[used] + 0.5) / GRID
     return means
 
 
