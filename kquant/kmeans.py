@@ -42,8 +42,10 @@ class Effort:
     gain : float
         A cut must gain this part of what the merge costs. It may be less than all
         of it, since the clusters around settle anew.
-    tries : int
-        How often steps 2 and 3 are done, with other moves; the best one is kept.
+    trials : int
+        How often steps 2 and 3 are done, with other moves, times the number of
+        colours: with few colours a try costs little, and optima differ more. The
+        best try is kept.
     tolerance : float
         Step 4 ends when an iteration lowers the error by less than this part of it,
     iterations : int
@@ -55,7 +57,7 @@ class Effort:
     failures: int
     settle: int
     gain: float
-    tries: int
+    trials: int
     tolerance: float
     iterations: int
 
@@ -66,6 +68,9 @@ SEARCH = 0.6
 # Colours whose squared distances are in memory at once.
 CHUNK = 1 << 16
 
+# Most tries, however few the colours are.
+MOST_TRIES = 16
+
 # How much chance weighs in the choice of cuts, so that every try is another one.
 NOISE = 0.2
 
@@ -73,8 +78,8 @@ NOISE = 0.2
 # edge of what can be had for the time.
 EFFORTS = {
     "fast": Effort(4_000, 2, 1, 1, 0.5, 1, 0.01, 0),
-    "balanced": Effort(16_000, 12, 4, 2, 0.4, 1, 1e-3, 100),
-    "best": Effort(60_000, 200, 16, 4, 0.2, 4, 1e-4, 300),
+    "balanced": Effort(16_000, 14, 6, 2, 0.3, 32, 3e-4, 100),
+    "best": Effort(60_000, 200, 16, 4, 0.2, 1024, 1e-4, 300),
 }
 
 
@@ -149,11 +154,12 @@ def search(points: Points, k: int, how: Effort, seed: int, workers: Workers) -> 
     """Try so often to find a good optimum; return the best one."""
     chance = random.Random(seed)  # the same on every machine, as NumPy's is not
     tries: list[Lloyd] = []
+    most = min(max(how.trials // k, 1), MOST_TRIES)
 
     def report(fraction: float) -> None:
-        workers.report("palette", SEARCH * (len(tries) + fraction) / how.tries)
+        workers.report("palette", SEARCH * (len(tries) + fraction) / most)
 
-    while len(tries) < how.tries:
+    while len(tries) < most:
         lloyd = start(points, k, workers)
         lloyd.iterate(4)
         escape(lloyd, how, chance, report)

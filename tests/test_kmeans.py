@@ -79,7 +79,7 @@ def test_escape_finds_a_cluster_that_a_bad_start_missed(workers):
 def test_more_tries_never_end_higher(points, workers):
     how = kmeans.EFFORTS["fast"]
     errors = [
-        kmeans.search(points, 24, replace(how, tries=n), 0, workers).error()
+        kmeans.search(points, 24, replace(how, trials=24 * n), 0, workers).error()
         for n in (1, 2, 5)
     ]
     assert errors == sorted(errors, reverse=True)
