@@ -44,9 +44,10 @@ def quantize(
         The most entries the palette may have, 1..256: 256 is what a byte can index.
     effort : {"balanced", "fast", "best"}
         How long to look for a low error. On photographs "balanced" ends less than
-        1 % above the lowest error known; "fast" takes half its time and ends 1 % (at
-        16 colours) to 4 % (at 256) above; "best" takes ten times as long and nearly
-        always ends lower than other searches. See the benchmarks in the docs.
+        1 % above the lowest error known; "fast" takes half its time or less and ends
+        1 % (at 16 colours) to 4 % (at 256) above; "best" takes some tenths of a
+        second and nearly always ends lower than other searches. See the benchmarks
+        in the docs.
     seed : int, default 0
         Another seed tries other ways out of local optima. The same seed gives the
         same bytes, on every machine.
