@@ -8,10 +8,13 @@ import numpy.typing as npt
 BINS: int
 BUCKETS: int
 CELLS: int
+CELL_BITS: int
 CELL_SIZE: int
 CHANNELS: int
+CODES: int
 CODE_BITS: int
 DEPTH: int
+FULL: int
 LANES: int
 MAX_COLORS: int
 ONE: int
@@ -35,6 +38,17 @@ def bucket_fill(pixels: U8, cursor: U32, low: U16) -> None: ...
 def count_colors(
     low: U16, bounds: U32, first: int, last: int, codes: U32, colors: U8, counts: I64
 ) -> int: ...
+def tally(pixels: U8, table: U8, full: U32, n_full: int) -> int: ...
+def tally_sizes(tables: U8, first: int, last: int, sizes: U32) -> None: ...
+def tally_colors(
+    tables: U8,
+    full: U32,
+    first: int,
+    last: int,
+    codes: U32,
+    colors: U8,
+    counts: I64,
+) -> None: ...
 def merge(
     codes_a: U32,
     colors_a: U8,

@@ -11,8 +11,9 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 cdef extern from "kquant.h" nogil:
     enum:
-        KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_SIZE, KQ_CHANNELS, KQ_CODE_BITS, KQ_DEPTH
-        KQ_LANES, KQ_MAX_COLORS, KQ_ONE, KQ_SUMS
+        KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_BITS, KQ_CELL_SIZE, KQ_CHANNELS
+        KQ_CODE_BITS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_LANES, KQ_MAX_COLORS, KQ_ONE
+        KQ_SUMS
 
     ctypedef struct kq_image:
         const uint8_t *data
@@ -40,6 +41,10 @@ cdef extern from "kquant.h" nogil:
     void kq_bucket_fill(const kq_image *, uint32_t *, uint16_t *)
     size_t kq_count_colors(const uint16_t *, const uint32_t *, size_t, size_t,
                            uint32_t *, uint8_t *, int64_t *)
+    size_t kq_tally(const kq_image *, uint8_t *, uint32_t *, size_t, size_t)
+    void kq_tally_sizes(const uint8_t *, size_t, size_t, size_t, uint32_t *)
+    void kq_tally_colors(const uint8_t *, size_t, const uint32_t *, size_t, size_t,
+                         size_t, uint32_t *, uint8_t *, int64_t *)
     size_t kq_merge(const uint32_t *, const uint8_t *, const int64_t *, size_t,
                     const uint32_t *, const uint8_t *, const int64_t *, size_t,
                     uint32_t *, uint8_t *, int64_t *)
@@ -75,10 +80,13 @@ cdef extern from "kquant.h" nogil:
 BINS = KQ_BINS
 BUCKETS = KQ_BUCKETS
 CELLS = KQ_CELLS
+CELL_BITS = KQ_CELL_BITS
 CELL_SIZE = KQ_CELL_SIZE
 CHANNELS = KQ_CHANNELS
 CODE_BITS = KQ_CODE_BITS
+CODES = KQ_CODES
 DEPTH = KQ_DEPTH
+FULL = KQ_FULL
 LANES = KQ_LANES
 MAX_COLORS = KQ_MAX_COLORS
 ONE = KQ_ONE
@@ -161,6 +169,46 @@ def count_colors(const uint16_t[::1] low, const uint32_t[::1] bounds, size_t fir
         n = kq_count_colors(&low[0], &bounds[0], first, last, &codes[0],
                             &colors[0, 0], &counts[0])
     return n
+
+
+def tally(const uint8_t[:, :, :] pixels, uint8_t[::1] table, uint32_t[::1] full,
+          size_t n_full):
+    """pixels (H, W, 3), table (CODES,), full (room,) in and out; returns n_full."""
+    cdef kq_image image = as_image(pixels)
+    cdef size_t room = full.shape[0]
+    need(table.shape[0] == KQ_CODES and room > 0, "table")
+    with nogil:
+        n_full = kq_tally(&image, &table[0], &full[0], n_full, room)
+    need(n_full <= room, "full")
+    return n_full
+
+
+def tally_sizes(const uint8_t[:, ::1] tables, size_t first, size_t last,
+                uint32_t[::1] sizes):
+    """tables (T, CODES) -> sizes[first:last] of (BUCKETS,)."""
+    need(tables.shape[0] > 0 and tables.shape[1] == KQ_CODES, "tables")
+    need(first < last <= KQ_BUCKETS and sizes.shape[0] == KQ_BUCKETS, "sizes")
+    with nogil:
+        kq_tally_sizes(&tables[0, 0], tables.shape[0], first, last, &sizes[0])
+
+
+def tally_colors(const uint8_t[:, ::1] tables, const uint32_t[::1] full, size_t first,
+                 size_t last, uint32_t[::1] codes, uint8_t[:, ::1] colors,
+                 int64_t[::1] counts):
+    """tables (T, CODES), full (n,) -> codes, colors (n, 3), counts (n,).
+
+    n must be what tally_sizes() says for the buckets first..last-1.
+    """
+    cdef size_t n_full = full.shape[0], n = codes.shape[0]
+    need(tables.shape[0] > 0 and tables.shape[1] == KQ_CODES, "tables")
+    need(first < last <= KQ_BUCKETS, "buckets")
+    need(<size_t>counts.shape[0] == n == <size_t>colors.shape[0], "colors")
+    need(colors.shape[1] == KQ_CHANNELS, "colors")
+    if n == 0:
+        return
+    with nogil:
+        kq_tally_colors(&tables[0, 0], tables.shape[0], &full[0] if n_full else NULL,
+                        n_full, first, last, &codes[0], &colors[0, 0], &counts[0])
 
 
 def merge(const uint32_t[::1] codes_a, const uint8_t[:, ::1] colors_a,

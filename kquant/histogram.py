@@ -1,7 +1,6 @@
 """From an image to its distinct colours, with exact counts."""
 
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -9,11 +8,14 @@ import numpy.typing as npt
 from . import _kernel
 from .errors import InvalidTypeError, InvalidValueError
 from .image import ImageLike, as_pixels
-from .parallel import Workers
+from .parallel import MOST_THREADS, Workers
 
-# An image is counted in bands of at most this many pixels, so that the scratch
-# memory (two bytes a pixel) has a bound.
-BAND_PIXELS = 1 << 24
+# From so many pixels on, counting in a table of 16 MB, one for each thread, is
+# faster than sorting into buckets, and needs no more memory than the image.
+TABLE_PIXELS = 1 << 22
+
+# After so many pixels somebody who waits wants to hear something, or to stop.
+STEP_PIXELS = 1 << 24
 
 # Up to here the kernel's sums fit 64 bits.
 MOST_PIXELS = 1 << 45
@@ -49,7 +51,7 @@ class Histogram:
     Histogram(2 colors, 12 pixels)
     """
 
-    __slots__ = ("_codes", "_colors", "_counts")
+    __slots__ = ("_cells", "_codes", "_colors", "_counts")
 
     def __init__(self, colors: npt.ArrayLike, counts: npt.ArrayLike) -> None:
         given, weights = np.asarray(colors), np.asarray(counts)
@@ -79,6 +81,7 @@ class Histogram:
         colors.flags.writeable = False
         counts.flags.writeable = False
         self._codes, self._colors, self._counts = codes, colors, counts
+        self._cells: np.ndarray | None = None
 
     @classmethod
     def _ordered(
@@ -128,6 +131,14 @@ class Histogram:
     def codes(self) -> np.ndarray:
         """(N,) uint32, read-only: the Morton codes of the colours, ascending."""
         return self._codes
+
+    @property
+    def cells(self) -> np.ndarray:
+        """(25,): into how many cells the first 0..24 bits of the codes fall."""
+        if self._cells is None:
+            self._cells = np.empty(_kernel.CODE_BITS + 1, np.uintp)
+            _kernel.cell_counts(self._codes, self._cells)
+        return self._cells
 
     @property
     def pixels(self) -> int:
@@ -196,34 +207,68 @@ def _ordered(
 
 def count_pixels(pixels: np.ndarray, workers: Workers) -> Histogram:
     """Count (H, W, 3) uint8 pixels of any strides."""
-    total: Histogram | None = None
-    done, size = 0, pixels.shape[0] * pixels.shape[1]
-    for band in _bands(pixels):
-        workers.report("histogram", done / size)
-        counted = Histogram._ordered(*_count_band(band, workers))
-        total = counted if total is None else total + counted
-        done += band.shape[0] * band.shape[1]
-    assert total is not None  # as_pixels() refuses images without pixels
-    workers.report("histogram", 1.0)
-    return total
-
-
-def _bands(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    if pixels.shape[1] > BAND_PIXELS:
+    workers.report("histogram", 0.0)
+    size = pixels.shape[0] * pixels.shape[1]
+    steps = -(-size // STEP_PIXELS)
+    if pixels.shape[0] < MOST_THREADS * steps:  # too few rows to share them out
         pixels = pixels.swapaxes(0, 1)
-    rows = max(1, BAND_PIXELS // pixels.shape[1])
-    for top in range(0, pixels.shape[0], rows):
-        yield pixels[top : top + rows]
+    if size < TABLE_PIXELS:
+        arrays = _count_in_buckets(pixels, workers)
+    else:
+        arrays = _count_in_tables(pixels, steps, workers)
+    workers.report("histogram", 1.0)
+    return Histogram._ordered(*arrays)
 
 
-def _count_band(
+def _count_in_tables(
+    pixels: np.ndarray, steps: int, workers: Workers
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return codes, colours and counts."""
+    size = pixels.shape[0] * pixels.shape[1]
+    parts = np.array_split(pixels, workers.share(size, TABLE_PIXELS))
+    bands = [np.array_split(part, steps) for part in parts]
+    tables = np.zeros((len(parts), _kernel.CODES), np.uint8)
+    room = parts[0].shape[0] * parts[0].shape[1] // _kernel.FULL + 1
+    full = np.empty((len(parts), room), np.uint32)
+    used = [0] * len(parts)
+    for step in range(steps):
+        workers.report("histogram", step / steps)
+        used = workers.run(
+            _kernel.tally,
+            [(bands[i][step], tables[i], full[i], used[i]) for i in range(len(parts))],
+        )
+    overflows = np.sort(np.concatenate([full[i, : used[i]] for i in range(len(parts))]))
+    # The distinct colours of each bucket say where each thread is to write.
+    sizes = np.empty(_kernel.BUCKETS, np.uint32)
+    ends = np.linspace(0, _kernel.BUCKETS, len(parts) + 1).astype(int).tolist()
+    workers.run(
+        _kernel.tally_sizes,
+        [(tables, *ends[i : i + 2], sizes) for i in range(len(parts))],
+    )
+    bounds = np.zeros(_kernel.BUCKETS + 1, np.int64)
+    np.cumsum(sizes, out=bounds[1:])
+    arrays = _allocate(int(bounds[-1]))
+    calls = []
+    for first, last in _share_buckets(bounds, len(parts)):
+        out = [array[bounds[first] : bounds[last]] for array in arrays]
+        calls.append((tables, overflows, first, last, *out))
+    workers.run(_kernel.tally_colors, calls)
+    return arrays
+
+
+def _share_buckets(bounds: np.ndarray, parts: int) -> list[tuple[int, int]]:
+    """Cut the buckets into ranges that hold about as much, none of them empty."""
+    shares = np.linspace(0, int(bounds[-1]), parts + 1)[1:-1]
+    cuts = [0, *np.searchsorted(bounds, shares).tolist(), _kernel.BUCKETS]
+    return [(a, b) for a, b in itertools.pairwise(cuts) if bounds[a] < bounds[b]]
+
+
+def _count_in_buckets(
     pixels: np.ndarray, workers: Workers
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return codes, colours and counts."""
     size = pixels.shape[0] * pixels.shape[1]
-    parts = np.array_split(
-        pixels, min(workers.share(size, THREAD_PIXELS), pixels.shape[0])
-    )
+    parts = np.array_split(pixels, workers.share(size, THREAD_PIXELS))
     # A counting sort by bucket (the upper half of the code): each thread has a
     # range of rows, and within each bucket a range of places of its own.
     sizes = np.empty((len(parts), _kernel.BUCKETS), np.uint32)
@@ -236,29 +281,23 @@ def _count_band(
         _kernel.bucket_fill,
         [(part, cursor, low) for part, cursor in zip(parts, cursors, strict=True)],
     )
-    # Then each thread counts the colours of a range of buckets.
-    shares = np.linspace(0, size, len(parts) + 1)[1:-1]
-    cuts = [0, *np.searchsorted(bounds, shares), _kernel.BUCKETS]
-    counted = workers.run(
-        _count_buckets,
+    # Then each thread counts the colours of a range of buckets; they are as many as
+    # its pixels at most, and the gaps behind them are closed.
+    ranges = _share_buckets(bounds, len(parts))
+    arrays = _allocate(size)
+    found = workers.run(
+        _kernel.count_colors,
         [
-            (low, bounds, first, last)
-            for first, last in itertools.pairwise(cuts)
-            if first < last
+            (low, bounds, a, b, *(array[bounds[a] : bounds[b]] for array in arrays))
+            for a, b in ranges
         ],
     )
-    if len(counted) == 1:
-        return counted[0]
-    codes, colors, counts = zip(*counted, strict=True)
-    return np.concatenate(codes), np.concatenate(colors), np.concatenate(counts)
-
-
-def _count_buckets(
-    low: np.ndarray, bounds: np.ndarray, first: int, last: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    room = int(bounds[last]) - int(bounds[first])
-    arrays = _allocate(room)
-    _shrink(arrays, _kernel.count_colors(low, bounds, first, last, *arrays))
+    total = 0
+    for (a, _), n in zip(ranges, found, strict=True):
+        for array in arrays if total < bounds[a] else ():
+            array[total : total + n] = array[bounds[a] : bounds[a] + n]
+        total += n
+    _shrink(arrays, total)
     return arrays
 
 

@@ -121,20 +121,22 @@ def index_pixels(
     """Carry the labels of the colours over to the pixels they were counted from."""
     workers.report("index", 0.0)
     indices = np.empty(pixels.shape[:2], np.uint8)
-    codes = histogram.codes
-    cells = 1 + np.count_nonzero(np.diff(codes // _kernel.CELL_SIZE))
     slots = np.empty(_kernel.CELLS, np.uint32)
-    table = np.empty((cells, _kernel.CELL_SIZE), np.uint8)
-    _kernel.lookup_build(codes, clusters.labels, slots, table)
+    table = np.empty((histogram.cells[_kernel.CELL_BITS], _kernel.CELL_SIZE), np.uint8)
+    _kernel.lookup_build(histogram.codes, clusters.labels, slots, table)
     parts = min(workers.share(indices.size, THREAD_PIXELS), len(indices))
     bands = zip(
         np.array_split(pixels, parts), np.array_split(indices, parts), strict=True
     )
     workers.run(_kernel.lookup, [(band, slots, table, out) for band, out in bands])
     indices.flags.writeable = False
-    total, largest = _kernel.measure(
-        histogram.colors, histogram.counts, clusters.labels, clusters.colors
+    parts = workers.share(len(histogram), THREAD_PIXELS)
+    columns = (histogram.colors, histogram.counts, clusters.labels)
+    shares = zip(*(np.array_split(column, parts) for column in columns), strict=True)
+    errors = workers.run(
+        _kernel.measure, [(*share, clusters.colors) for share in shares]
     )
+    total, largest = sum(e[0] for e in errors), max(e[1] for e in errors)
     workers.report("index", 1.0)
     return IndexedImage(
         indices,

@@ -239,7 +239,9 @@ def cluster(
         return Clusters(colors[order], labels, histogram.counts[order], 0, True)
     workers.report("palette", 0.0)
     points = Points.of(histogram)
-    coarse = search(points.coarsened(how.points), k, how, seed, workers)
+    coarse = search(
+        points.coarsened(histogram.cells, how.points), k, how, seed, workers
+    )
     fine = coarse.refined(points)
     iterations, converged = fine.settle(
         how.tolerance,

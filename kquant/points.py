@@ -72,18 +72,17 @@ class Points:
         _kernel.load(colors, coords)
         return cls(histogram.codes, coords, histogram.counts)
 
-    def coarsened(self, least: int) -> "Points":
+    def coarsened(self, counts: np.ndarray, least: int) -> "Points":
         """Merge points by cells, the largest that leave at least `least` points.
 
+        `counts` is what `Histogram.cells` says for these points.
         Cells are cubes, or halves or quarters of cubes, so their number fits the
         picture to a factor of two, wherever in the colour space its colours lie.
         """
-        cells = np.empty(_kernel.CODE_BITS + 1, np.uintp)
-        _kernel.cell_counts(self.codes, cells)
-        bits = int(np.searchsorted(cells, least))
+        bits = int(np.searchsorted(counts, least))
         if bits >= _kernel.CODE_BITS:
             return self
-        count = int(cells[bits])
+        count = int(counts[bits])
         starts, sums = (
             np.empty(count + 1, np.uint32),
             np.empty((count, _kernel.SUMS), np.int64),

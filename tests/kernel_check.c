@@ -90,6 +90,55 @@ static void check_merge(const histogram *h)
     free(counts);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Counting in a table must give the same as counting in buckets; in two parts, and
+with so many pixels of one colour that its counter runs over. */
+static void check_tally(const kq_image *image, const histogram *h)
+{
+    uint8_t *tables = allocate(2 * (size_t)KQ_CODES, 1);
+    uint32_t *sizes = allocate(KQ_BUCKETS, 4), first;
+    const size_t room = PIXELS / KQ_FULL + 2;
+    uint32_t *full = allocate(room, sizeof *full);
+    uint32_t *codes = allocate(h->n, sizeof *codes);
+    uint8_t *colors = allocate(h->n, 3);
+    int64_t *counts = allocate(h->n, sizeof *counts);
+    kq_image flat = *image;
+    size_t n = 0, n_full = 0;
+    flat.pixel = flat.row = 0; /* the first pixel over and over */
+    flat.height = 1;
+    flat.width = 3 * KQ_FULL;
+    memset(tables, 0, 2 * (size_t)KQ_CODES);
+    n_full = kq_tally(image, tables, full, 0, room);
+    require(kq_tally(&flat, tables + KQ_CODES, full, n_full, room) == n_full + 2,
+            "a full counter was not noted");
+    n_full += 2;
+    qsort(full, n_full, sizeof *full, by_value);
+    const uint8_t color[3] = {image->data[0], image->data[image->channel],
+                              image->data[2 * image->channel]};
+    kq_codes(color, 1, &first);
+    kq_tally_sizes(tables, 2, 0, KQ_BUCKETS, sizes);
+    for (size_t b = 0; b < KQ_BUCKETS; b++)
+        n += sizes[b];
+    require(n == h->n, "tables hold another number of colours");
+    kq_tally_colors(tables, 2, full, n_full, 0, KQ_BUCKETS, codes, colors, counts);
+    require(!memcmp(codes, h->codes, 4 * n), "codes of tables are wrong");
+    require(!memcmp(colors, h->colors, 3 * n), "colours of tables are wrong");
+    for (size_t i = 0; i < n; i++)
+        require(counts[i] == h->counts[i] + (codes[i] == first ? 3 * KQ_FULL : 0),
+                "counts of tables are wrong");
+    free(tables);
+    free(sizes);
+    free(full);
+    free(codes);
+    free(colors);
+    free(counts);
+}
+
 static histogram count(const kq_image *image)
 {
     uint32_t sizes[KQ_BUCKETS], cursor[KQ_BUCKETS], bounds[KQ_BUCKETS + 1] = {0};
@@ -105,6 +154,7 @@ static histogram count(const kq_image *image)
     kq_codes(h.colors, h.n, codes);
     require(memcmp(codes, h.codes, 4 * h.n) == 0, "codes are not those of the colours");
     check_merge(&h);
+    check_tally(image, &h);
     int64_t total = 0;
     for (size_t i = 0; i < h.n; i++) {
         total += h.counts[i];

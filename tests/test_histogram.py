@@ -74,13 +74,27 @@ def test_threads_give_the_same(threads, shape, monkeypatch):
     assert as_dict(histogram) == oracle.count(pixels)
 
 
-@pytest.mark.parametrize("band", [1, 7, 160, 1000])
-@pytest.mark.parametrize("turn", [False, True])
-def test_bands_give_the_same(band, turn, monkeypatch):
-    pixels = oracle.photo(2)[:40, :50]
-    pixels = pixels.swapaxes(0, 1) if turn else pixels
-    monkeypatch.setattr(module, "BAND_PIXELS", band)
-    assert as_dict(Histogram.from_image(pixels)) == oracle.count(pixels)
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("step", [700, 10**9])
+@pytest.mark.parametrize("shape", [(70, 600, 3), (2, 21_000, 3), (42_000, 1, 3)])
+def test_counting_in_tables_gives_the_same(threads, step, shape, monkeypatch):
+    monkeypatch.setattr(module, "TABLE_PIXELS", 4000)
+    monkeypatch.setattr(module, "STEP_PIXELS", step)
+    pixels = np.random.default_rng(0).normal(120, 3, shape).astype(np.uint8)
+    pixels.reshape(-1, 3)[::7] = 255  # more than a byte can count
+    histogram = Histogram.from_image(pixels, threads=threads)
+    assert as_dict(histogram) == oracle.count(pixels)
+    assert histogram.counts.max() > 4 * 255
+    assert all(np.diff(histogram.codes.astype(int)) > 0)
+
+
+@pytest.mark.parametrize("pixels", [254, 255, 256, 257, 510, 511, 765, 1021])
+def test_a_counter_that_is_full_goes_on(pixels, monkeypatch):
+    monkeypatch.setattr(module, "TABLE_PIXELS", 1)
+    flat = np.full((pixels, 1, 3), 7, np.uint8)
+    for threads in (1, 3):
+        counted = Histogram.from_image(flat, threads=threads)
+        assert as_dict(counted) == {(7, 7, 7): pixels}
 
 
 @given(IMAGES, IMAGES, IMAGES)

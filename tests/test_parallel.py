@@ -145,7 +145,8 @@ def test_the_environment_limits_threads(monkeypatch):
 
 @pytest.mark.parametrize("effort", ["fast", "balanced", "best"])
 def test_progress_names_the_stages_and_never_goes_back(effort, monkeypatch):
-    monkeypatch.setattr("kquant.histogram.BAND_PIXELS", 5000)
+    monkeypatch.setattr("kquant.histogram.TABLE_PIXELS", 5000)
+    monkeypatch.setattr("kquant.histogram.STEP_PIXELS", 5000)
     heard = []
     image = oracle.photo(1)
     q = kquant.quantize(

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+/* Pixels that are worked on at once where each needs memory of its own. */
+#define BATCH 64
+
 /* Bit i of v moved to bit 3 i: a third of a Morton code. */
 #define SPREAD(v)                                                     \
     (((v) & 1u) | ((v) & 2u) << 2 | ((v) & 4u) << 4 | ((v) & 8u) << 6 \
@@ -63,20 +66,37 @@ void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low)
     }
 }
 
+/* The colours of the lower halves of codes, to be put together with an upper one. */
+typedef struct {
+    uint8_t color[KQ_BUCKETS][KQ_CHANNELS];
+} lower_half;
+
+static void fill_lower_half(lower_half *lower)
+{
+    for (uint32_t place = 0; place < KQ_BUCKETS; place++)
+        to_color(place, lower->color[place]);
+}
+
+static inline void put_color(const lower_half *lower, const uint8_t *upper,
+                             size_t place, uint8_t *color)
+{
+    for (size_t c = 0; c < KQ_CHANNELS; c++)
+        color[c] = upper[c] | lower->color[place][c];
+}
+
 size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
                        size_t last, uint32_t *codes, uint8_t *colors, int64_t *counts)
 {
     uint32_t seen[KQ_BUCKETS] = {0};
     uint64_t used[KQ_BUCKETS / 64];
-    uint8_t within[KQ_BUCKETS][KQ_CHANNELS]; /* colour of the lower half of a code */
+    lower_half lower;
     size_t n = 0;
-    for (uint32_t place = 0; place < KQ_BUCKETS; place++)
-        to_color(place, within[place]);
+    fill_lower_half(&lower);
     for (size_t bucket = first; bucket < last; bucket++) {
         if (bounds[bucket] == bounds[bucket + 1])
             continue;
-        uint8_t base[KQ_CHANNELS];
-        to_color((uint32_t)(bucket * KQ_BUCKETS), base);
+        uint8_t upper[KQ_CHANNELS];
+        to_color((uint32_t)(bucket * KQ_BUCKETS), upper);
         memset(used, 0, sizeof used);
         for (uint32_t i = bounds[bucket]; i < bounds[bucket + 1]; i++) {
             seen[low[i]]++;
@@ -86,14 +106,103 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
             for (uint64_t bits = used[word]; bits; bits &= bits - 1) {
                 const size_t place = word * 64 + (size_t)kq_zeros_below(bits);
                 codes[n] = (uint32_t)(bucket * KQ_BUCKETS + place);
-                for (size_t c = 0; c < KQ_CHANNELS; c++)
-                    colors[KQ_CHANNELS * n + c] = base[c] | within[place][c];
+                put_color(&lower, upper, place, colors + KQ_CHANNELS * n);
                 counts[n++] = seen[place];
                 seen[place] = 0;
             }
         }
     }
     return n;
+}
+
+size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_full,
+                size_t room)
+{
+    /* In two rounds, so that the memory of many counts is on its way at once. */
+    uint32_t codes[BATCH];
+    for (size_t y = 0; y < image->height; y++) {
+        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
+        for (size_t x = 0, count; x < image->width; x += count) {
+            count = image->width - x < BATCH ? image->width - x : BATCH;
+            for (size_t j = 0; j < count; j++, pixel += image->pixel) {
+                codes[j] = pixel_code(image, pixel);
+                kq_prefetch(table + codes[j]);
+            }
+            for (size_t j = 0; j < count; j++) {
+                if (++table[codes[j]] == 0) {
+                    table[codes[j]] = 1;
+                    if (n_full < room)
+                        full[n_full] = codes[j];
+                    n_full++;
+                }
+            }
+        }
+    }
+    return n_full;
+}
+
+/* What any of the tables holds of a bucket: not 0 where there is a colour. */
+static void join_tables(const uint8_t *tables, size_t count, size_t bucket,
+                        uint8_t *joined)
+{
+    memcpy(joined, tables + bucket * KQ_BUCKETS, KQ_BUCKETS);
+    for (size_t t = 1; t < count; t++)
+        for (size_t place = 0; place < KQ_BUCKETS; place++)
+            joined[place] |= tables[t * KQ_CODES + bucket * KQ_BUCKETS + place];
+}
+
+void kq_tally_sizes(const uint8_t *tables, size_t count, size_t first, size_t last,
+                    uint32_t *sizes)
+{
+    for (size_t bucket = first; bucket < last; bucket++) {
+        uint8_t joined[KQ_BUCKETS];
+        uint32_t size = 0;
+        join_tables(tables, count, bucket, joined);
+        for (size_t place = 0; place < KQ_BUCKETS; place++)
+            size += joined[place] != 0;
+        sizes[bucket] = size;
+    }
+}
+
+/* Which of eight places are not 0: the highest bit of their bytes, the first place
+in the lowest byte. */
+static inline uint64_t occupied(const uint8_t *places)
+{
+    const uint64_t most = 0x7f7f7f7f7f7f7f7f;
+    uint64_t eight = 0;
+    for (int i = 0; i < 8; i++) /* compilers know this as one load */
+        eight |= (uint64_t)places[i] << 8 * i;
+    return (((eight & most) + most) | eight) & ~most;
+}
+
+void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
+                     size_t n_full, size_t first, size_t last, uint32_t *codes,
+                     uint8_t *colors, int64_t *counts)
+{
+    lower_half lower;
+    size_t n = 0, f = 0;
+    fill_lower_half(&lower);
+    while (f < n_full && full[f] / KQ_BUCKETS < first)
+        f++;
+    for (size_t bucket = first; bucket < last; bucket++) {
+        uint8_t joined[KQ_BUCKETS], upper[KQ_CHANNELS];
+        join_tables(tables, count, bucket, joined);
+        to_color((uint32_t)(bucket * KQ_BUCKETS), upper);
+        for (size_t eight = 0; eight < KQ_BUCKETS; eight += 8) {
+            for (uint64_t bits = occupied(joined + eight); bits; bits &= bits - 1) {
+                const size_t place = eight + (size_t)kq_zeros_below(bits) / 8;
+                const size_t code = bucket * KQ_BUCKETS + place;
+                int64_t pixels = 0;
+                for (size_t t = 0; t < count; t++)
+                    pixels += tables[t * KQ_CODES + code];
+                for (; f < n_full && full[f] == code; f++)
+                    pixels += KQ_FULL;
+                codes[n] = (uint32_t)code;
+                put_color(&lower, upper, place, colors + KQ_CHANNELS * n);
+                counts[n++] = pixels;
+            }
+        }
+    }
 }
 
 size_t kq_merge(const uint32_t *codes_a, const uint8_t *colors_a,

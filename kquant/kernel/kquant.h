@@ -3,7 +3,10 @@ kquant: the kernel. Colour histogram, weighted k-means and exact nearest-entry
 search for palettes of at most 256 entries.
 
     kq_bucket_sizes, kq_bucket_fill     pixels  -> buckets of Morton codes
-    kq_count_colors, kq_merge           buckets -> distinct colours, counts
+    kq_count_colors                     buckets -> distinct colours, counts
+    kq_tally                            pixels  -> tables of counts
+    kq_tally_sizes, kq_tally_colors     tables  -> distinct colours, counts
+    kq_merge                            two lists of colours -> one
     kq_load                             colours -> points (codes, coordinates)
     kq_coarsen, kq_inherit              points  -> fewer, heavier points, and back
     kq_blocks, kq_measure_blocks        points  -> a tree of blocks
@@ -38,8 +41,11 @@ Rules that hold for every function:
 #define KQ_BINS 64        // places to cut a cluster at
 #define KQ_DEPTH 3        // levels of the tree of blocks
 #define KQ_CODE_BITS 24   // bits of a Morton code
+#define KQ_CODES 16777216 // so many codes
+#define KQ_FULL 255       // what a place in a table of counts can hold
 #define KQ_BUCKETS 4096   // buckets of the histogram: the upper 12 bits
-#define KQ_CELLS 32768    // cells of the lookup: the upper 15 bits
+#define KQ_CELL_BITS 15   // bits of the code that name a cell of the lookup
+#define KQ_CELLS 32768    // so many cells
 #define KQ_CELL_SIZE 512  // colours of such a cell
 
 /* Coordinates are fixed point: a colour value 0..255 times KQ_ONE. Centroids
@@ -55,9 +61,10 @@ Colours are ordered by their Morton code: the bits of r, g, b interleaved,
 most significant first, so that colours close in the list are close in space
 and every aligned box of the RGB cube is one run of the list.
 
-Counting goes through 4096 buckets, the upper half of the code: counting the
-pixels of a bucket needs 16 kB of counters, which stay in the first-level
-cache however large the picture is. */
+There are two ways to count, with the same result. Buckets: pixels are sorted by
+the upper half of their code, after which counting needs 16 kB of counters, which
+stay in the first-level cache. Tables: every code has a counter of one byte, 16 MB
+of them, which pays from some million pixels on. */
 
 /* Pixels in any layout: strides in bytes, a channel stride of 0 for grey. */
 typedef struct {
@@ -78,6 +85,23 @@ low[bounds[bucket]..bounds[bucket + 1]-1]. Writes codes[n], colors[n][3] and
 counts[n] in Morton order, n <= bounds[last] - bounds[first]; returns n. */
 size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
                        size_t last, uint32_t *codes, uint8_t *colors, int64_t *counts);
+
+/* Add the pixels to a table of counts: table[KQ_CODES] (INOUT). A count that would
+exceed KQ_FULL starts again at 1, and its code goes to full[n_full++]; returns
+n_full. What goes beyond full[room - 1] is not written. */
+size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_full,
+                size_t room);
+
+/* How many distinct colours each of the buckets first..last-1 of tables[count]
+[KQ_CODES] has: sizes[bucket]. */
+void kq_tally_sizes(const uint8_t *tables, size_t count, size_t first, size_t last,
+                    uint32_t *sizes);
+
+/* The distinct colours of these buckets, as kq_count_colors() writes them;
+full[n_full]: those of all tables, ascending. */
+void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
+                     size_t n_full, size_t first, size_t last, uint32_t *codes,
+                     uint8_t *colors, int64_t *counts);
 
 /* Merge two such lists; room for n_a + n_b colours; returns how many there are. */
 size_t kq_merge(const uint32_t *codes_a, const uint8_t *colors_a,
