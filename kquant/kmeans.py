@@ -77,7 +77,7 @@ NOISE = 0.2
 # Found by sweeps over photographs at 16, 64 and 256 colours: the settings on the
 # edge of what can be had for the time.
 EFFORTS = {
-    "fast": Effort(4_000, 2, 1, 1, 0.5, 1, 0.01, 0),
+    "fast": Effort(5_000, 2, 1, 1, 0.5, 1, 0.01, 0),
     "balanced": Effort(16_000, 14, 6, 2, 0.3, 32, 3e-4, 100),
     "best": Effort(60_000, 200, 16, 4, 0.2, 1024, 1e-4, 300),
 }
@@ -161,7 +161,7 @@ def search(points: Points, k: int, how: Effort, seed: int, workers: Workers) -> 
 
     while len(tries) < most:
         lloyd = start(points, k, workers)
-        lloyd.iterate(4)
+        lloyd.iterate(3)
         escape(lloyd, how, chance, report)
         lloyd.iterate(how.settle)
         tries.append(lloyd)
@@ -204,7 +204,7 @@ def round_centroids(lloyd: Lloyd, colors: np.ndarray) -> None:
     fell together or lost their points go to the colours that cost most.
     """
     for _ in range(4):
-        lloyd.iterate(2, grid=_kernel.ONE)
+        lloyd.iterate(1, grid=_kernel.ONE)
         if not _fill_empty(lloyd, colors):
             break
     while _fill_empty(lloyd, colors):  # ends, as each time the error falls

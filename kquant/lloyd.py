@@ -39,7 +39,7 @@ class Lloyd:
         fine = Lloyd(points, self.centroids, self.workers)
         fine.sums[:] = 0
         _kernel.inherit(*self.points.cells, self.labels, fine.labels, fine.sums)
-        fine.assign()
+        fine.iterate(1)  # the sums are those of all colours, which the means were not
         return fine
 
     def assign(self) -> int:

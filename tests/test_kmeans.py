@@ -133,9 +133,11 @@ def test_empty_clusters_go_to_the_colors_that_cost_most(workers):
 
 
 def test_coarse_points_keep_weight_and_mean(points):
-    coarse = points.coarsened(500)
+    cells = Histogram.from_image(oracle.photo(1, 200, 300)).cells
+    assert (cells[0], cells[-1]) == (1, len(points))
+    coarse = points.coarsened(cells, 500)
     assert 500 <= len(coarse) < len(points)
     assert coarse.total[0] == points.total[0]
     means = coarse.total[1:] / coarse.total[0] - points.total[1:] / points.total[0]
     assert np.abs(means).max() < 0.5
-    assert points.coarsened(len(points) + 1) is points
+    assert points.coarsened(cells, len(points) + 1) is points

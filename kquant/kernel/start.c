@@ -139,25 +139,39 @@ static void divide(const double *sums, size_t count, int cut, const double *tota
         right[i] = total[i] - left[i];
 }
 
-/* A cluster order[first..first+count-1], its best cut, and the sums of the two
-sides. */
+/* A cluster order[first..first+count-1] with its sums. Its best cut and the sums of
+the two sides are found when they are needed (`cut` is UNKNOWN before); until then
+`gain` is its whole error, which no cut can exceed. */
 typedef struct {
     size_t first, count;
     int cut;
-    double gain, left[MOMENTS], right[MOMENTS];
+    double gain, total[MOMENTS], left[MOMENTS], right[MOMENTS];
 } cluster;
 
-static void consider(const kq_points *points, const uint32_t *order, uint8_t *bins,
-                     const double *total, cluster *c)
+enum { UNKNOWN = -2 };
+
+static void set_cluster(cluster *c, size_t first, size_t count, const double *total)
+{
+    c->first = first;
+    c->count = count;
+    c->cut = UNKNOWN;
+    memcpy(c->total, total, sizeof c->total);
+    c->gain = total[PRODUCT] + total[PRODUCT + 3] + total[PRODUCT + 5];
+    for (size_t i = 0; i < KQ_CHANNELS; i++)
+        c->gain -= total[AT + i] * (total[AT + i] / total[WEIGHT]);
+}
+
+static void find_cut(const kq_points *points, const uint32_t *order, uint8_t *bins,
+                     cluster *c)
 {
     double sums[KQ_BINS * MOMENTS] = {0};
-    const ruler r = lay_ruler(total);
+    const ruler r = lay_ruler(c->total);
     for (size_t i = c->first; i < c->first + c->count; i++) {
         bins[i] = bin_of(&r, points, order[i]);
         add(sums + MOMENTS * bins[i], MOMENTS, points, order[i]);
     }
-    c->cut = best_cut(sums, MOMENTS, total, &c->gain);
-    divide(sums, MOMENTS, c->cut, total, c->left, c->right);
+    c->cut = best_cut(sums, MOMENTS, c->total, &c->gain);
+    divide(sums, MOMENTS, c->cut, c->total, c->left, c->right);
 }
 
 /* Bring the points before the cut to the front; returns how many they are. */
@@ -182,34 +196,33 @@ static size_t partition(uint32_t *order, uint8_t *bins, const cluster *c)
 size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
                 int16_t *centroids)
 {
-    cluster clusters[KQ_MAX_COLORS] = {{.count = points->n}};
+    cluster clusters[KQ_MAX_COLORS];
     double total[MOMENTS] = {0};
     for (size_t i = 0; i < points->n; i++) {
         order[i] = (uint32_t)i;
         add(total, MOMENTS, points, i);
     }
     to_centroid(total, centroids);
-    consider(points, order, bins, total, &clusters[0]);
+    set_cluster(&clusters[0], 0, points->n, total);
     size_t used = 1;
-    for (; used < k; used++) {
+    while (used < k) {
         size_t best = 0;
         for (size_t i = 1; i < used; i++)
             if (clusters[i].gain > clusters[best].gain)
                 best = i;
         cluster *old = &clusters[best], *new = &clusters[used];
+        if (old->cut == UNKNOWN) {
+            find_cut(points, order, bins, old);
+            continue;
+        }
         if (old->cut < 0)
             break;
-        double left[MOMENTS], right[MOMENTS];
-        memcpy(left, old->left, sizeof left);
-        memcpy(right, old->right, sizeof right);
-        to_centroid(left, centroids + KQ_CHANNELS * best);
-        to_centroid(right, centroids + KQ_CHANNELS * used);
+        to_centroid(old->left, centroids + KQ_CHANNELS * best);
+        to_centroid(old->right, centroids + KQ_CHANNELS * used);
         const size_t kept = partition(order, bins, old);
-        new->first = old->first + kept;
-        new->count = old->count - kept;
-        old->count = kept;
-        consider(points, order, bins, left, old);
-        consider(points, order, bins, right, new);
+        set_cluster(new, old->first + kept, old->count - kept, old->right);
+        set_cluster(old, old->first, kept, old->left);
+        used++;
     }
     return used;
 }
