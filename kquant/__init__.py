@@ -15,7 +15,7 @@ from .errors import (
     OutputExistsError,
 )
 from .histogram import Histogram
-from .indexed import IndexedImage
+from .indexed import IndexedImage, Region
 from .palette import Palette
 from .pipeline import FileReport, quantize, quantize_file
 
@@ -31,6 +31,7 @@ __all__ = [
     "KquantError",
     "OutputExistsError",
     "Palette",
+    "Region",
     "quantize",
     "quantize_file",
 ]

@@ -1,10 +1,12 @@
 """Types of the compiled module; kernel/kquant.h says what the functions do."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+AROUND: int
 BINS: int
 BUCKETS: int
 CELLS: int
@@ -12,17 +14,20 @@ CELL_BITS: int
 CELL_SIZE: int
 CHANNELS: int
 CODES: int
-CODE_BITS: int
 DEPTH: int
 FULL: int
 LANES: int
 MAX_COLORS: int
+NEAR_CELLS: int
+NEAR_LISTS: int
 ONE: int
+RANK_WORDS: int
 SUMS: int
 
 U8: TypeAlias = npt.NDArray[np.uint8]
 U16: TypeAlias = npt.NDArray[np.uint16]
 U32: TypeAlias = npt.NDArray[np.uint32]
+U64: TypeAlias = npt.NDArray[np.uint64]
 I16: TypeAlias = npt.NDArray[np.int16]
 I32: TypeAlias = npt.NDArray[np.int32]
 I64: TypeAlias = npt.NDArray[np.int64]
@@ -61,9 +66,25 @@ def merge(
     counts: I64,
 ) -> int: ...
 def codes(colors: U8, codes: U32) -> None: ...
+def pixel_codes(pixels: U8, codes: U32) -> None: ...
+def colors(codes: U32, colors: U8) -> None: ...
 def cell_counts(codes: U32, cells: Size) -> None: ...
-def load(colors: U8, coords: I16) -> None: ...
-def blocks(codes: U32, capacity: int, start: U32) -> int: ...
+
+class Space:
+    def __init__(
+        self,
+        plain: bool,
+        light: Sequence[float],
+        to_cones: Sequence[Sequence[float]] | None,
+        from_roots: Sequence[Sequence[float]] | None,
+        offset: Sequence[float] | None,
+        root: Sequence[float] | None,
+        middle: Sequence[int],
+        opaque: int,
+    ) -> None: ...
+    def load(self, colors: U8, coords: I16) -> None: ...
+
+def blocks(codes: U32, code_bits: int, capacity: int, start: U32) -> int: ...
 
 class Tree:
     n: int
@@ -75,7 +96,7 @@ class Tree:
     def coarsen(
         self,
         codes: U32,
-        bits: int,
+        shift: int,
         cells: U32,
         sums: I64,
         out_codes: U32,
@@ -91,10 +112,55 @@ class Tree:
 def inherit(
     cells: U32, cell_sums: I64, cell_labels: U8, labels: U8, sums: I64
 ) -> None: ...
-def update(sums: I64, grid: int, centroids: I16) -> int: ...
+def update(sums: I64, centroids: I16) -> int: ...
 def error(sums: I64, centroids: I16, energy: float) -> float: ...
 def merges(sums: I64, centroids: I16, costs: F64, partners: I32) -> None: ...
-def measure(colors: U8, counts: I64, labels: U8, palette: U8) -> tuple[int, int]: ...
+def measure(
+    pixels: U8, labels: U8, palette: U8, weights: I64 | None = None
+) -> tuple[float, float]: ...
 def relabel(places: U8, labels: U8) -> None: ...
 def lookup_build(codes: U32, labels: U8, slots: U32, table: U8) -> None: ...
 def lookup(pixels: U8, slots: U32, table: U8, indices: U8) -> None: ...
+def hash_build(codes: U32, table: U32) -> None: ...
+def hash_lookup(
+    pixels: U8, codes: U32, table: U32, labels: U8, row: U32, indices: U8
+) -> None: ...
+def rank_build(codes: U32, bits: U64, first: U32) -> None: ...
+
+class Picture:
+    def __init__(
+        self,
+        pixels: U8,
+        codes: U32,
+        places: tuple[npt.NDArray[np.unsignedinteger], ...],
+        coords: I16,
+        labels: U8,
+        palette: I16,
+    ) -> None: ...
+    def diffuse(
+        self,
+        first: int,
+        last: int,
+        strength: int,
+        cells: U32,
+        lists: U8,
+        used: int,
+        errors: I32,
+        found: U32,
+        row: I16,
+        labels: U16,
+        indices: U8,
+    ) -> int: ...
+    def find_around(self, around: U8) -> None: ...
+    def mix(
+        self, around: U8, first: int, last: int, strength: int, mixes: U32
+    ) -> None: ...
+    def ordered(
+        self,
+        mixes: U32,
+        first: int,
+        last: int,
+        thresholds: U8,
+        found: U32,
+        indices: U8,
+    ) -> None: ...

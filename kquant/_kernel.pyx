@@ -7,21 +7,23 @@ them; whether a value makes sense is checked above, in Python, where it can be
 said best.
 """
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport (
+    int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+)
 
 cdef extern from "kquant.h" nogil:
     enum:
-        KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_BITS, KQ_CELL_SIZE, KQ_CHANNELS
-        KQ_CODE_BITS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_LANES, KQ_MAX_COLORS, KQ_ONE
-        KQ_SUMS
+        KQ_AROUND, KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_BITS, KQ_CELL_SIZE
+        KQ_CHANNELS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_LANES, KQ_MAX_COLORS
+        KQ_NEAR_CELLS, KQ_NEAR_LISTS, KQ_ONE, KQ_RANK_WORDS, KQ_RGB, KQ_SUMS
 
     ctypedef struct kq_image:
         const uint8_t *data
-        size_t height, width
+        size_t height, width, channels
         ptrdiff_t row, pixel, channel
 
     ctypedef struct kq_points:
-        size_t n, stride
+        size_t n, stride, channels
         const int16_t *coords
         const int64_t *weights
 
@@ -32,6 +34,39 @@ cdef extern from "kquant.h" nogil:
         const int16_t *low
         const int16_t *high
         const int64_t *sums
+
+    ctypedef struct kq_space:
+        bint plain, roots
+        double light[256]
+        double to_cones[3][3]
+        double from_roots[3][3]
+        double offset[3]
+        double knee, slope, foot
+        int32_t middle[3]
+        int32_t opaque
+
+    ctypedef struct kq_hash:
+        const uint32_t *codes
+        const uint32_t *table
+        size_t size
+
+    ctypedef struct kq_ranks:
+        const uint64_t *bits
+        const uint32_t *first
+
+    ctypedef struct kq_near:
+        const int16_t *palette
+        size_t k, channels
+        uint32_t *cells
+        uint8_t *lists
+        size_t used
+
+    ctypedef struct kq_picture:
+        kq_image image
+        kq_hash hash
+        kq_ranks ranks
+        kq_points points
+        const uint8_t *labels
 
     ctypedef struct kq_tree:
         kq_points points
@@ -47,15 +82,17 @@ cdef extern from "kquant.h" nogil:
                          size_t, uint32_t *, uint8_t *, int64_t *)
     size_t kq_merge(const uint32_t *, const uint8_t *, const int64_t *, size_t,
                     const uint32_t *, const uint8_t *, const int64_t *, size_t,
-                    uint32_t *, uint8_t *, int64_t *)
-    void kq_codes(const uint8_t *, size_t, uint32_t *)
-    void kq_load(const uint8_t *, size_t, size_t, int16_t *)
-    void kq_cell_counts(const uint32_t *, size_t, size_t *)
+                    size_t, uint32_t *, uint8_t *, int64_t *)
+    void kq_pixel_codes(const kq_image *, uint32_t *)
+    void kq_codes(const uint8_t *, size_t, size_t, uint32_t *)
+    void kq_colors(const uint32_t *, size_t, size_t, uint8_t *)
+    void kq_load(const kq_space *, const uint8_t *, size_t, size_t, size_t, int16_t *)
+    void kq_cell_counts(const uint32_t *, size_t, int, size_t *)
     size_t kq_coarsen(const kq_points *, const uint32_t *, int, size_t, uint32_t *,
                       int64_t *, uint32_t *, int16_t *, int64_t *)
     void kq_inherit(const uint32_t *, const int64_t *, const uint8_t *, size_t,
                     uint8_t *, int64_t *)
-    size_t kq_blocks(const uint32_t *, size_t, size_t, uint32_t *)
+    size_t kq_blocks(const uint32_t *, size_t, int, size_t, uint32_t *)
     void kq_measure_blocks(const kq_points *, const uint32_t *, size_t, int16_t *,
                            int16_t *, int64_t *)
     void kq_join_blocks(const kq_level *, const uint32_t *, size_t, int16_t *,
@@ -65,31 +102,45 @@ cdef extern from "kquant.h" nogil:
                    int16_t *)
     size_t kq_assign(const kq_tree *, size_t, size_t, const int16_t *, size_t,
                      uint8_t *, int64_t *)
-    size_t kq_update(const int64_t *, size_t, int, int16_t *)
+    size_t kq_update(const int64_t *, size_t, int16_t *)
     double kq_error(const int64_t *, const int16_t *, size_t, double)
     double kq_energy(const kq_points *)
     void kq_merges(const int64_t *, const int16_t *, size_t, double *, int32_t *)
-    int64_t kq_measure(const uint8_t *, const int64_t *, const uint8_t *, size_t,
-                       const uint8_t *, uint32_t *)
+    double kq_measure(const kq_image *, const int64_t *, const uint8_t *,
+                      const uint8_t *, double *)
     void kq_relabel(const uint8_t *, size_t, uint8_t *)
     void kq_lookup_build(const uint32_t *, const uint8_t *, size_t, uint32_t *,
                          uint8_t *)
     void kq_lookup(const kq_image *, const uint32_t *, const uint8_t *, uint8_t *)
+    void kq_hash_build(const uint32_t *, size_t, size_t, uint32_t *)
+    void kq_hash_lookup(const kq_image *, const kq_hash *, const uint8_t *, uint32_t *,
+                        uint8_t *)
+    void kq_diffuse(const kq_picture *, kq_near *, size_t, size_t, int, int32_t *,
+                    uint32_t *, int16_t *, uint16_t *, uint8_t *)
+    void kq_find_around(const int16_t *, size_t, size_t, uint8_t *)
+    void kq_mix(const kq_picture *, const int16_t *, size_t, const uint8_t *, size_t,
+                size_t, int, uint32_t *)
+    void kq_rank_build(const uint32_t *, size_t, uint64_t *, uint32_t *)
+    void kq_ordered(const kq_picture *, const uint32_t *, size_t, size_t,
+                    const uint8_t *, size_t, uint32_t *, uint8_t *)
     int kq_use_level(int)
 
+AROUND = KQ_AROUND
 BINS = KQ_BINS
 BUCKETS = KQ_BUCKETS
 CELLS = KQ_CELLS
 CELL_BITS = KQ_CELL_BITS
 CELL_SIZE = KQ_CELL_SIZE
 CHANNELS = KQ_CHANNELS
-CODE_BITS = KQ_CODE_BITS
 CODES = KQ_CODES
 DEPTH = KQ_DEPTH
 FULL = KQ_FULL
 LANES = KQ_LANES
 MAX_COLORS = KQ_MAX_COLORS
+NEAR_CELLS = KQ_NEAR_CELLS
+NEAR_LISTS = KQ_NEAR_LISTS
 ONE = KQ_ONE
+RANK_WORDS = KQ_RANK_WORDS
 SUMS = KQ_SUMS
 
 
@@ -121,9 +172,10 @@ def level():
 
 # ---- histogram
 
-cdef kq_image as_image(const uint8_t[:, :, :] pixels) except *:
+cdef kq_image as_image(const uint8_t[:, :, :] pixels, bint alpha=False) except *:
     cdef kq_image image
-    need(pixels.shape[2] == KQ_CHANNELS, "pixels must have three channels")
+    image.channels = pixels.shape[2]
+    need(image.channels == KQ_RGB or (alpha and image.channels == 4), "channels")
     need(pixels.shape[0] > 0 and pixels.shape[1] > 0, "no pixels")
     image.data = &pixels[0, 0, 0]
     image.height, image.width = pixels.shape[0], pixels.shape[1]
@@ -160,7 +212,7 @@ def count_colors(const uint16_t[::1] low, const uint32_t[::1] bounds, size_t fir
     need(bounds.shape[0] == KQ_BUCKETS + 1 and first < last <= KQ_BUCKETS, "bounds")
     need(bounds[last] <= <size_t>low.shape[0] and low.shape[0] > 0, "low")
     cdef size_t room = bounds[last] - bounds[first], n
-    need(room <= <size_t>colors.shape[0] and colors.shape[1] == KQ_CHANNELS, "colors")
+    need(room <= <size_t>colors.shape[0] and colors.shape[1] == KQ_RGB, "colors")
     need(room <= <size_t>counts.shape[0], "counts")
     need(room <= <size_t>codes.shape[0], "codes")
     if room == 0:
@@ -203,7 +255,7 @@ def tally_colors(const uint8_t[:, ::1] tables, const uint32_t[::1] full, size_t 
     need(tables.shape[0] > 0 and tables.shape[1] == KQ_CODES, "tables")
     need(first < last <= KQ_BUCKETS, "buckets")
     need(<size_t>counts.shape[0] == n == <size_t>colors.shape[0], "colors")
-    need(colors.shape[1] == KQ_CHANNELS, "colors")
+    need(colors.shape[1] == KQ_RGB, "colors")
     if n == 0:
         return
     with nogil:
@@ -220,49 +272,100 @@ def merge(const uint32_t[::1] codes_a, const uint8_t[:, ::1] colors_a,
     need(n_a > 0 and n_b > 0, "no colours")
     need(<size_t>colors_a.shape[0] == n_a == <size_t>counts_a.shape[0], "a")
     need(<size_t>colors_b.shape[0] == n_b == <size_t>counts_b.shape[0], "b")
-    need(colors_a.shape[1] == colors_b.shape[1] == KQ_CHANNELS, "colours")
+    cdef size_t channels = colors.shape[1]
+    need(<size_t>colors_a.shape[1] == channels == <size_t>colors_b.shape[1], "colours")
     need(room <= <size_t>codes.shape[0] and room <= <size_t>counts.shape[0], "codes")
-    need(room <= <size_t>colors.shape[0] and colors.shape[1] == KQ_CHANNELS, "colors")
+    need(room <= <size_t>colors.shape[0], "colors")
     with nogil:
         n = kq_merge(&codes_a[0], &colors_a[0, 0], &counts_a[0], n_a,
-                     &codes_b[0], &colors_b[0, 0], &counts_b[0], n_b,
+                     &codes_b[0], &colors_b[0, 0], &counts_b[0], n_b, channels,
                      &codes[0], &colors[0, 0], &counts[0])
     return n
 
 
+def pixel_codes(const uint8_t[:, :, :] pixels, uint32_t[::1] codes):
+    """pixels (H, W, 3|4) -> Morton codes (H * W,)."""
+    cdef kq_image image = as_image(pixels, alpha=True)
+    need(<size_t>codes.shape[0] == image.height * image.width, "codes")
+    with nogil:
+        kq_pixel_codes(&image, &codes[0])
+
+
+cdef int check_channels(const uint8_t[:, ::1] colors) except -1:
+    need(colors.shape[1] == KQ_RGB or colors.shape[1] == 4, "colors")
+    return 0
+
+
 def codes(const uint8_t[:, ::1] colors, uint32_t[::1] codes):
-    """colors (n, 3) -> Morton codes (n,)."""
+    """colors (n, 3|4) -> Morton codes (n,)."""
     cdef size_t n = colors.shape[0]
-    need(colors.shape[1] == KQ_CHANNELS and <size_t>codes.shape[0] == n, "codes")
+    check_channels(colors)
+    need(<size_t>codes.shape[0] == n, "codes")
     if n:
         with nogil:
-            kq_codes(&colors[0, 0], n, &codes[0])
+            kq_codes(&colors[0, 0], n, colors.shape[1], &codes[0])
+
+
+def colors(const uint32_t[::1] codes, uint8_t[:, ::1] colors):
+    """Morton codes (n,) -> colors (n, 3|4)."""
+    cdef size_t n = colors.shape[0]
+    check_channels(colors)
+    need(n > 0 and <size_t>codes.shape[0] == n, "codes")
+    with nogil:
+        kq_colors(&codes[0], n, colors.shape[1], &colors[0, 0])
 
 
 def cell_counts(const uint32_t[::1] codes, size_t[::1] cells):
-    """codes (n,) -> occupied cells by number of leading bits (CODE_BITS + 1,)."""
-    need(cells.shape[0] == KQ_CODE_BITS + 1 and codes.shape[0] > 0, "cells")
+    """codes (n,) of b bits -> occupied cells by number of leading bits (b + 1,)."""
+    need(cells.shape[0] in (25, 33) and codes.shape[0] > 0, "cells")
     with nogil:
-        kq_cell_counts(&codes[0], codes.shape[0], &cells[0])
+        kq_cell_counts(&codes[0], codes.shape[0], <int>cells.shape[0] - 1, &cells[0])
 
 
 # ---- points, tree, k-means
 
-def load(const uint8_t[:, ::1] colors, int16_t[:, ::1] coords):
-    """colors (n, 3) -> coords (3, n + LANES or more)."""
-    cdef size_t n = colors.shape[0], stride = coords.shape[1]
-    need(n > 0 and colors.shape[1] == KQ_CHANNELS, "colors")
-    need(coords.shape[0] == KQ_CHANNELS and stride >= n + KQ_LANES, "coords")
-    with nogil:
-        kq_load(&colors[0, 0], n, stride, &coords[0, 0])
+cdef class Space:
+    """A colour space, as kq_space in the header describes it."""
+
+    cdef kq_space space
+
+    def __cinit__(self, bint plain, light, to_cones, from_roots, offset, root, middle,
+                  int32_t opaque):
+        cdef kq_space *space = &self.space
+        cdef int i, j
+        space.plain, space.roots = plain, to_cones is not None
+        for i in range(256):
+            space.light[i] = light[i]
+        if space.roots:
+            for i in range(3):
+                space.offset[i] = offset[i]
+                for j in range(3):
+                    space.to_cones[i][j] = to_cones[i][j]
+                    space.from_roots[i][j] = from_roots[i][j]
+            space.knee, space.slope, space.foot = root
+        for i in range(3):
+            space.middle[i] = middle[i]
+        space.opaque = opaque
+
+    def load(self, const uint8_t[:, ::1] colors, int16_t[:, ::1] coords):
+        """colors (n, 3|4) -> coords (3|4, n + LANES or more)."""
+        cdef size_t n = colors.shape[0], stride = coords.shape[1]
+        check_channels(colors)
+        need(n > 0 and coords.shape[0] == colors.shape[1], "colors")
+        need(stride >= n + KQ_LANES, "coords")
+        with nogil:
+            kq_load(&self.space, &colors[0, 0], n, colors.shape[1], stride,
+                    &coords[0, 0])
 
 
-def blocks(const uint32_t[::1] codes, size_t capacity, uint32_t[::1] start):
+def blocks(const uint32_t[::1] codes, int code_bits, size_t capacity,
+           uint32_t[::1] start):
     """codes (n,) -> start (n + 1,), of which count + 1 are used; returns count."""
     cdef size_t n = codes.shape[0], count
     need(n > 0 and capacity > 0 and <size_t>start.shape[0] > n, "start")
+    need(code_bits == 24 or code_bits == 32, "code_bits")
     with nogil:
-        count = kq_blocks(&codes[0], n, capacity, &start[0])
+        count = kq_blocks(&codes[0], n, code_bits, capacity, &start[0])
     return count
 
 
@@ -271,12 +374,12 @@ cdef class Tree:
 
     Parameters
     ----------
-    coords : (3, n + LANES or more) int16
+    coords : (3|4, n + LANES or more) int16
     weights : (n,) int64
     levels : DEPTH tuples (start, child, low, high, sums), coarse to fine
         start, child (count + 1,) uint32: first point of each block and its first
-        block on the next level; low, high (count, 3) int16 and sums (count, SUMS)
-        int64: filled in here.
+        block on the next level; low, high (count, CHANNELS) int16 and sums
+        (count, SUMS) int64: filled in here.
     """
 
     cdef kq_tree tree
@@ -290,7 +393,8 @@ cdef class Tree:
         self.n = points.n = weights.shape[0]
         points.stride = coords.shape[1]
         need(self.n > 0, "no points")
-        need(coords.shape[0] == KQ_CHANNELS, "coords")
+        points.channels = coords.shape[0]
+        need(points.channels == 3 or points.channels == 4, "coords")
         need(points.stride >= self.n + KQ_LANES, "coords without padding")
         need(len(levels) == KQ_DEPTH, "levels")
         points.coords, points.weights = &coords[0, 0], &weights[0]
@@ -328,28 +432,29 @@ cdef class Tree:
         """Weighted sum of the squared coordinates of all points."""
         return kq_energy(&self.tree.points)
 
-    def coarsen(self, const uint32_t[::1] codes, int bits, uint32_t[::1] cells,
+    def coarsen(self, const uint32_t[::1] codes, int shift, uint32_t[::1] cells,
                 int64_t[:, ::1] sums, uint32_t[::1] out_codes,
                 int16_t[:, ::1] out_coords, int64_t[::1] out_weights):
-        """Merge the points that share the first `bits` bits of their codes.
+        """Merge the points whose codes agree but for the lowest `shift` bits.
 
         codes (n,) -> cells (m + 1,), sums (m, SUMS), out_codes, out_weights (m,),
-        out_coords (3, m + LANES or more); m as cell_counts() says.
+        out_coords (3|4, m + LANES or more); m as cell_counts() says.
         """
         cdef size_t m = out_codes.shape[0]
         need(<size_t>codes.shape[0] == self.n and m > 0, "codes")
         need(<size_t>cells.shape[0] == m + 1 and <size_t>sums.shape[0] == m, "cells")
-        need(0 <= bits <= KQ_CODE_BITS and out_coords.shape[0] == KQ_CHANNELS, "bits")
+        need(0 <= shift < 32, "shift")
+        need(<size_t>out_coords.shape[0] == self.tree.points.channels, "out_coords")
         need(<size_t>out_weights.shape[0] == m and sums.shape[1] == KQ_SUMS, "sums")
         need(<size_t>out_coords.shape[1] >= m + KQ_LANES, "out_coords")
         with nogil:
-            m = kq_coarsen(&self.tree.points, &codes[0], bits, out_coords.shape[1],
+            m = kq_coarsen(&self.tree.points, &codes[0], shift, out_coords.shape[1],
                            &cells[0], &sums[0, 0], &out_codes[0], &out_coords[0, 0],
                            &out_weights[0])
         return m
 
     def start(self, uint32_t[::1] order, uint8_t[::1] bins, int16_t[:, ::1] centroids):
-        """order, bins (n,) scratch -> centroids (k, 3); returns how many are set."""
+        """order, bins (n,) scratch -> centroids (k, CHANNELS); returns how many."""
         cdef size_t k = centroids.shape[0], used
         check_centroids(centroids)
         need(<size_t>order.shape[0] == self.n == <size_t>bins.shape[0], "order")
@@ -359,7 +464,10 @@ cdef class Tree:
 
     def splits(self, const uint8_t[::1] labels, double[:, :, ::1] sums,
                double[::1] gains, int16_t[:, :, ::1] halves):
-        """labels (n,), sums (k, BINS, SUMS) scratch -> gains (k,), halves (k, 2, 3)."""
+        """labels (n,) -> gains (k,), halves (k, 2, CHANNELS).
+
+        sums (k, BINS, SUMS) is scratch.
+        """
         cdef size_t k = gains.shape[0]
         need(<size_t>labels.shape[0] == self.n, "labels")
         need(<size_t>sums.shape[0] == k and sums.shape[1] == KQ_BINS, "sums")
@@ -412,14 +520,13 @@ def inherit(const uint32_t[::1] cells, const int64_t[:, ::1] cell_sums,
                    &sums[0, 0])
 
 
-def update(const int64_t[:, ::1] sums, int grid, int16_t[:, ::1] centroids):
-    """sums (k, SUMS), centroids (k, 3) in and out; returns how many moved."""
+def update(const int64_t[:, ::1] sums, int16_t[:, ::1] centroids):
+    """sums (k, SUMS), centroids (k, CHANNELS) in and out; returns how many moved."""
     cdef size_t k = centroids.shape[0], moved
     check_centroids(centroids)
     check_sums(sums, k)
-    need(grid > 0, "grid")
     with nogil:
-        moved = kq_update(&sums[0, 0], k, grid, &centroids[0, 0])
+        moved = kq_update(&sums[0, 0], k, &centroids[0, 0])
     return moved
 
 
@@ -432,7 +539,7 @@ def error(const int64_t[:, ::1] sums, const int16_t[:, ::1] centroids, double en
 
 def merges(const int64_t[:, ::1] sums, const int16_t[:, ::1] centroids,
            double[::1] costs, int32_t[::1] partners):
-    """sums (k, SUMS), centroids (k, 3) -> costs (k,), partners (k,)."""
+    """sums (k, SUMS), centroids (k, CHANNELS) -> costs (k,), partners (k,)."""
     cdef size_t k = centroids.shape[0]
     check_centroids(centroids)
     check_sums(sums, k)
@@ -443,21 +550,25 @@ def merges(const int64_t[:, ::1] sums, const int16_t[:, ::1] centroids,
 
 # ---- results
 
-def measure(const uint8_t[:, ::1] colors, const int64_t[::1] counts,
-            const uint8_t[::1] labels, const uint8_t[:, ::1] palette):
-    """Exact (sum of squared distances, largest squared distance).
+def measure(const uint8_t[:, :, :] pixels, const uint8_t[:, ::1] labels,
+            const uint8_t[:, ::1] palette, const int64_t[:, ::1] weights=None):
+    """(sum of squared distances, largest squared distance) to the entries.
 
-    Every label must be below len(palette).
+    pixels (H, W, 3|4), labels (H, W) below len(palette), palette (k, 3|4), weights
+    (H, W).
     """
-    cdef size_t n = colors.shape[0]
-    cdef uint32_t largest
-    cdef int64_t total
-    need(n > 0 and colors.shape[1] == KQ_CHANNELS, "colors")
-    need(<size_t>counts.shape[0] == n and <size_t>labels.shape[0] == n, "counts")
-    need(0 < palette.shape[0] and palette.shape[1] == KQ_CHANNELS, "palette")
+    cdef kq_image image = as_image(pixels, alpha=True)
+    cdef const int64_t *weight = NULL
+    cdef double largest, total
+    need(labels.shape[0] == pixels.shape[0], "labels")
+    need(labels.shape[1] == pixels.shape[1], "labels")
+    need(0 < palette.shape[0] and palette.shape[1] == pixels.shape[2], "palette")
+    if weights is not None:
+        need(weights.shape[0] == pixels.shape[0], "weights")
+        need(weights.shape[1] == pixels.shape[1], "weights")
+        weight = &weights[0, 0]
     with nogil:
-        total = kq_measure(&colors[0, 0], &counts[0], &labels[0], n, &palette[0, 0],
-                           &largest)
+        total = kq_measure(&image, weight, &labels[0, 0], &palette[0, 0], &largest)
     return total, largest
 
 
@@ -488,3 +599,161 @@ def lookup(const uint8_t[:, :, :] pixels, const uint32_t[::1] slots,
     need(indices.shape[1] == pixels.shape[1], "indices")
     with nogil:
         kq_lookup(&image, &slots[0], &table[0, 0], &indices[0, 0])
+
+
+cdef int check_hash(const uint32_t[::1] codes, const uint32_t[::1] table) except -1:
+    cdef size_t size = table.shape[0]
+    need(codes.shape[0] > 0 and size >= 2 * <size_t>codes.shape[0], "table")
+    need(size & (size - 1) == 0, "table")
+    return 0
+
+
+def hash_build(const uint32_t[::1] codes, uint32_t[::1] table):
+    """codes (n,) -> table (a power of 2, at least 2 n)."""
+    check_hash(codes, table)
+    with nogil:
+        kq_hash_build(&codes[0], codes.shape[0], table.shape[0], &table[0])
+
+
+def hash_lookup(const uint8_t[:, :, :] pixels, const uint32_t[::1] codes,
+                const uint32_t[::1] table, const uint8_t[::1] labels,
+                uint32_t[::1] row, uint8_t[:, ::1] indices):
+    """pixels (H, W, 3|4), all in the table; row (W,) scratch -> indices (H, W)."""
+    cdef kq_image image = as_image(pixels, alpha=True)
+    cdef kq_hash hash
+    check_hash(codes, table)
+    need(labels.shape[0] == codes.shape[0], "labels")
+    need(row.shape[0] == pixels.shape[1] == indices.shape[1], "row")
+    need(indices.shape[0] == pixels.shape[0], "indices")
+    hash.codes, hash.table, hash.size = &codes[0], &table[0], table.shape[0]
+    with nogil:
+        kq_hash_lookup(&image, &hash, &labels[0], &row[0], &indices[0, 0])
+
+
+cdef int check_ranks(const uint64_t[::1] bits, const uint32_t[::1] first) except -1:
+    need(bits.shape[0] == KQ_RANK_WORDS and first.shape[0] == KQ_RANK_WORDS, "ranks")
+    return 0
+
+
+def rank_build(const uint32_t[::1] codes, uint64_t[::1] bits, uint32_t[::1] first):
+    """codes (n,) of opaque colours -> bits (RANK_WORDS,), 0 before, and first."""
+    check_ranks(bits, first)
+    need(codes.shape[0] > 0, "codes")
+    with nogil:
+        kq_rank_build(&codes[0], codes.shape[0], &bits[0], &first[0])
+
+
+# ---- dithering
+
+cdef class Picture:
+    """What is dithered: pixels, the table of their colours, their points, and labels.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3|4) uint8
+    codes : (n,) uint32
+    places : tuple
+        Of opaque pixels what rank_build() makes, of others what hash_build() does.
+    coords : (3|4, n + LANES or more) int16
+    labels : (n,) uint8, below len(palette)
+    palette : (k, CHANNELS) int16, within 0..255 * ONE
+    """
+
+    cdef kq_picture picture
+    cdef const int16_t[:, ::1] palette
+    cdef object kept
+
+    def __cinit__(self, const uint8_t[:, :, :] pixels, const uint32_t[::1] codes,
+                  tuple places, const int16_t[:, ::1] coords,
+                  const uint8_t[::1] labels, const int16_t[:, ::1] palette):
+        cdef size_t n = codes.shape[0]
+        cdef const uint32_t[::1] table, first
+        cdef const uint64_t[::1] bits
+        self.picture.image = as_image(pixels, alpha=True)
+        need(n > 0, "codes")
+        if self.picture.image.channels == 4:
+            table, = places
+            check_hash(codes, table)
+            self.picture.hash.codes, self.picture.hash.table = &codes[0], &table[0]
+            self.picture.hash.size = table.shape[0]
+        else:
+            bits, first = places
+            check_ranks(bits, first)
+            self.picture.ranks.bits, self.picture.ranks.first = &bits[0], &first[0]
+        check_centroids(palette)
+        need(coords.shape[0] == pixels.shape[2], "coords")
+        need(<size_t>coords.shape[1] >= n and <size_t>labels.shape[0] == n, "labels")
+        self.picture.points.n, self.picture.points.stride = n, coords.shape[1]
+        self.picture.points.channels = coords.shape[0]
+        self.picture.points.coords, self.picture.points.weights = &coords[0, 0], NULL
+        self.picture.labels = &labels[0]
+        self.palette = palette
+        self.kept = pixels, codes, places, coords, labels
+
+    def diffuse(self, size_t first, size_t last, int strength, uint32_t[::1] cells,
+                uint8_t[::1] lists, size_t used, int32_t[:, :, ::1] errors,
+                uint32_t[::1] found, int16_t[:, ::1] row, uint16_t[::1] labels,
+                uint8_t[:, ::1] indices):
+        """Dither rows first..last-1 of indices (H, W); returns `used` for the next.
+
+        cells (NEAR_CELLS,), lists (NEAR_LISTS,) and errors (2, W + 2, CHANNELS) in
+        and out; found (W,), row (W, CHANNELS) and labels (W,) are scratch.
+        """
+        cdef kq_near near
+        cdef size_t width = self.picture.image.width
+        need(first < last <= self.picture.image.height, "rows")
+        need(0 <= strength <= 256, "strength")
+        need(cells.shape[0] == KQ_NEAR_CELLS, "cells")
+        need(lists.shape[0] == KQ_NEAR_LISTS, "lists")
+        need(errors.shape[0] == 2 and <size_t>errors.shape[1] == width + 2, "errors")
+        need(errors.shape[2] == KQ_CHANNELS, "errors")
+        need(<size_t>found.shape[0] == width, "found")
+        need(<size_t>row.shape[0] == width and row.shape[1] == KQ_CHANNELS, "row")
+        need(<size_t>labels.shape[0] == width, "labels")
+        need(<size_t>indices.shape[0] == self.picture.image.height, "indices")
+        need(<size_t>indices.shape[1] == width, "indices")
+        near.palette, near.k = &self.palette[0, 0], self.palette.shape[0]
+        near.channels = self.picture.points.channels
+        near.cells, near.lists, near.used = &cells[0], &lists[0], used
+        with nogil:
+            kq_diffuse(&self.picture, &near, first, last, strength, &errors[0, 0, 0],
+                       &found[0], &row[0, 0], &labels[0], &indices[0, 0])
+        return near.used
+
+    def find_around(self, uint8_t[:, ::1] around):
+        """-> around (k, AROUND): the entries nearest to each."""
+        cdef size_t k = self.palette.shape[0]
+        need(<size_t>around.shape[0] == k and around.shape[1] == KQ_AROUND, "around")
+        with nogil:
+            kq_find_around(&self.palette[0, 0], k, self.picture.points.channels,
+                           &around[0, 0])
+
+    def mix(self, const uint8_t[:, ::1] around, size_t first, size_t last, int strength,
+            uint32_t[::1] mixes):
+        """around as find_around() makes it -> mixes[first:last] of (n,)."""
+        need(around.shape[0] == self.palette.shape[0], "around")
+        need(around.shape[1] == KQ_AROUND and 0 <= strength <= 256, "around")
+        need(first < last <= self.picture.points.n, "points")
+        need(<size_t>mixes.shape[0] == self.picture.points.n, "mixes")
+        with nogil:
+            kq_mix(&self.picture, &self.palette[0, 0], self.palette.shape[0],
+                   &around[0, 0], first, last, strength, &mixes[0])
+
+    def ordered(self, const uint32_t[::1] mixes, size_t first, size_t last,
+                const uint8_t[:, ::1] thresholds, uint32_t[::1] found,
+                uint8_t[:, ::1] indices):
+        """Rows first..last-1 of indices (H, W); thresholds (S, S), found (W,) scratch.
+
+        S is a power of 2.
+        """
+        cdef size_t size = thresholds.shape[0], width = self.picture.image.width
+        need(size > 0 and size & (size - 1) == 0, "thresholds")
+        need(<size_t>thresholds.shape[1] == size, "thresholds")
+        need(<size_t>mixes.shape[0] == self.picture.points.n, "mixes")
+        need(first < last <= self.picture.image.height, "rows")
+        need(<size_t>found.shape[0] == width, "found")
+        need(<size_t>indices.shape[0] == self.picture.image.height, "indices")
+        need(<size_t>indices.shape[1] == width, "indices")
+        with nogil:
+            kq_ordered(&self.picture, &mixes[0], first, last, &thresholds[0, 0], size,
+                       &found[0], &indices[0, 0])

@@ -22,10 +22,12 @@ from .console import FAILED, USAGE, Parser, complain
 from .errors import ImageFileError, InvalidTypeError, InvalidValueError
 from .histogram import count_pixels
 from .image import check_target, read_pixels, write_file
+from .kmeans import NONE_LOCKED
 from .lloyd import Lloyd, start
-from .palette import check_colors
 from .parallel import Workers
 from .points import Points
+from .recipe import check_colors
+from .space import check_space
 
 KERNEL_RUNS = 7  # the median of these; NumPy runs once, as it takes seconds
 AGREEMENT = 1e-3  # relative difference of the MSEs up to which they are the same
@@ -137,7 +139,11 @@ def load(names: list[str]) -> list[tuple[str, np.ndarray]]:
     """Read the pictures, all before the first is measured."""
     if not names:
         return [("rendered", render())]
-    return [(os.path.basename(name), read_pixels(name)) for name in names]
+    pictures = [(os.path.basename(name), read_pixels(name)) for name in names]
+    for name, pixels in pictures:
+        if pixels.shape[2] == 4:
+            raise ImageFileError(name, "has transparent pixels", "Flatten it first")
+    return pictures
 
 
 def render(height: int = 512, width: int = 768) -> np.ndarray:
@@ -161,8 +167,10 @@ def compare(
     name: str, pixels: np.ndarray, k: int, iterations: int, workers: Workers
 ) -> dict[str, Any]:
     """Measure one picture."""
-    first = start(Points.of(count_pixels(pixels, workers)), k, workers)
-    centroids = first.centroids / _kernel.ONE
+    srgb = check_space("srgb")
+    points = Points.of(count_pixels(pixels, workers), srgb)
+    first = start(points, k, workers, NONE_LOCKED)
+    centroids = first.centroids[:, :3] / _kernel.ONE
 
     def numpy_kmeans() -> float:
         colors = pixels.reshape(-1, 3).astype(np.float32)
@@ -176,7 +184,7 @@ def compare(
         return reference.mse(colors, means, assign(colors, means), counts)
 
     def kernel_kmeans() -> float:
-        points = Points.of(count_pixels(pixels, workers))
+        points = Points.of(count_pixels(pixels, workers), srgb)
         lloyd = Lloyd(points, first.centroids.copy(), workers)
         lloyd.assign()
         for _ in range(iterations):

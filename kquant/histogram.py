@@ -33,8 +33,9 @@ class Histogram:
 
     Parameters
     ----------
-    colors : (N, 3) array_like of uint8
-        Colours, in any order; equal ones are added up.
+    colors : (N, 3) or (N, 4) array_like of uint8
+        Colours, with or without alpha, in any order; equal ones are added up. All
+        fully transparent ones count as (0, 0, 0, 0).
     counts : (N,) array_like of int
         How many pixels have each colour, at least 1.
 
@@ -55,8 +56,10 @@ class Histogram:
 
     def __init__(self, colors: npt.ArrayLike, counts: npt.ArrayLike) -> None:
         given, weights = np.asarray(colors), np.asarray(counts)
-        if given.ndim != 2 or given.shape[1] != 3 or len(given) == 0:
-            raise InvalidValueError(f"colors must be (N, 3), N > 0, got {given.shape}")
+        if given.ndim != 2 or given.shape[1] not in (3, 4) or len(given) == 0:
+            raise InvalidValueError(
+                f"colors must be (N, 3|4), N > 0, got {given.shape}"
+            )
         if given.dtype.kind not in "iu" or weights.dtype.kind not in "iu":
             raise InvalidTypeError(
                 "colors and counts must be integers, "
@@ -74,7 +77,8 @@ class Histogram:
             raise InvalidValueError(f"counts must be at least 1, got {weights.min()}")
         _check_total(weights)
         given = np.ascontiguousarray(given, np.uint8)
-        self._set(*_ordered(morton_codes(given), given, np.int64(weights)))
+        codes, totals = _add_up(morton_codes(given), np.int64(weights))
+        self._set(codes, _decoded(codes, given.shape[1]), totals)
 
     def _set(self, codes: np.ndarray, colors: np.ndarray, counts: np.ndarray) -> None:
         codes.flags.writeable = False
@@ -119,12 +123,12 @@ class Histogram:
 
     @property
     def colors(self) -> np.ndarray:
-        """(N, 3) uint8, read-only: distinct colours in Morton order (see the docs)."""
+        """(N, 3|4) uint8, read-only: distinct colours, in Morton order."""
         return self._colors
 
     @property
     def counts(self) -> np.ndarray:
-        """(N,) int64, read-only: how many pixels have each colour."""
+        """(N,) int64, read-only: how many pixels have each colour, or their weight."""
         return self._counts
 
     @property
@@ -134,15 +138,15 @@ class Histogram:
 
     @property
     def cells(self) -> np.ndarray:
-        """(25,): into how many cells the first 0..24 bits of the codes fall."""
+        """(b + 1,): into how many cells the first 0..b bits of the codes fall."""
         if self._cells is None:
-            self._cells = np.empty(_kernel.CODE_BITS + 1, np.uintp)
+            self._cells = np.empty(8 * self._colors.shape[1] + 1, np.uintp)
             _kernel.cell_counts(self._codes, self._cells)
         return self._cells
 
     @property
     def pixels(self) -> int:
-        """How many pixels were counted."""
+        """How many pixels were counted, or their weight."""
         return int(self._counts.sum())
 
     def __len__(self) -> int:
@@ -153,12 +157,20 @@ class Histogram:
         """Return the histogram of both sets of pixels."""
         if not isinstance(other, Histogram):
             return NotImplemented
-        merged = _allocate(len(self) + len(other))
-        ours = self._codes, self._colors, self._counts
-        theirs = other._codes, other._colors, other._counts
+        channels = max(self._colors.shape[1], other._colors.shape[1])
+        ours, theirs = self._with(channels), other._with(channels)
+        merged = _allocate(len(self) + len(other), channels)
         _shrink(merged, _kernel.merge(*ours, *theirs, *merged))
         _check_total(merged[2])
         return Histogram._ordered(*merged)
+
+    def _with(self, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Codes, colours and counts, as opaque colours with alpha if that is asked."""
+        if self._colors.shape[1] == channels:
+            return self._codes, self._colors, self._counts
+        colors = np.pad(self._colors, ((0, 0), (0, 1)), constant_values=255)
+        codes, counts = _add_up(morton_codes(colors), self._counts)
+        return codes, _decoded(codes, channels), counts
 
     def __radd__(self, other: object) -> "Histogram":
         """Let sum() start from 0."""
@@ -188,26 +200,57 @@ def _check_total(counts: np.ndarray) -> None:
 
 
 def morton_codes(colors: np.ndarray) -> np.ndarray:
-    """(N, 3) uint8 -> (N,) uint32: bits of r, g, b interleaved, highest first."""
+    """(N, 3|4) uint8 -> (N,) uint32: bits of r, g, b, a interleaved, highest first."""
     codes = np.empty(len(colors), np.uint32)
     _kernel.codes(colors, codes)
     return codes
 
 
-def _ordered(
-    codes: np.ndarray, colors: np.ndarray, counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bring colours into Morton order and add up the counts of equal ones."""
+def _decoded(codes: np.ndarray, channels: int) -> np.ndarray:
+    colors = np.empty((len(codes), channels), np.uint8)
+    _kernel.colors(codes, colors)
+    return colors
+
+
+def _add_up(codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bring codes into order and add up the counts of equal ones."""
     order = np.argsort(codes, kind="stable")
     codes = codes[order]
     first = np.flatnonzero(np.diff(codes, prepend=codes[0] ^ 1))
-    totals = np.add.reduceat(counts[order], first)
-    return codes[first], colors[order[first]], totals
+    return codes[first], np.add.reduceat(counts[order], first)
+
+
+def weigh_pixels(pixels: np.ndarray, weights: np.ndarray) -> Histogram:
+    """Add up (H, W) int64 weights by colour, of those pixels that have any."""
+    codes = np.empty(weights.size, np.uint32)
+    _kernel.pixel_codes(pixels, codes)
+    weights = weights.ravel()
+    some = np.flatnonzero(weights)
+    codes, totals = _add_up(codes[some], weights[some])
+    return Histogram._ordered(codes, _decoded(codes, pixels.shape[2]), totals)
+
+
+def _count_sorted(
+    pixels: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return codes, colours and counts of pixels with alpha."""
+    codes = np.empty(pixels.shape[0] * pixels.shape[1], np.uint32)
+    _kernel.pixel_codes(pixels, codes)
+    # Drawings have long runs of one colour, which then need not be sorted.
+    first = np.flatnonzero(np.diff(codes, prepend=codes[0] ^ 1))
+    codes, counts = _add_up(codes[first], np.diff(first, append=len(codes)))
+    return codes, _decoded(codes, pixels.shape[2]), counts
 
 
 def count_pixels(pixels: np.ndarray, workers: Workers) -> Histogram:
-    """Count (H, W, 3) uint8 pixels of any strides."""
+    """Count (H, W, 3|4) uint8 pixels of any strides."""
     workers.report("histogram", 0.0)
+    if pixels.shape[2] == 4:
+        parts = workers.share(pixels.shape[0] * pixels.shape[1], THREAD_PIXELS)
+        bands = np.array_split(pixels, min(parts, len(pixels)))
+        counted = workers.run(_count_sorted, [(band,) for band in bands])
+        workers.report("histogram", 1.0)
+        return sum(Histogram._ordered(*arrays) for arrays in counted)
     size = pixels.shape[0] * pixels.shape[1]
     steps = -(-size // STEP_PIXELS)
     if pixels.shape[0] < MOST_THREADS * steps:  # too few rows to share them out
@@ -301,11 +344,13 @@ def _count_in_buckets(
     return arrays
 
 
-def _allocate(room: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _allocate(
+    room: int, channels: int = 3
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Make codes, colours and counts for so many colours."""
     return (
         np.empty(room, np.uint32),
-        np.empty((room, 3), np.uint8),
+        np.empty((room, channels), np.uint8),
         np.empty(room, np.int64),
     )
 

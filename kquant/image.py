@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -26,8 +27,6 @@ PathLike: TypeAlias = str | os.PathLike[str]
 # are large attack surfaces and nobody quantizes them.
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000")
 
-TRANSPARENT = "image has transparent pixels, which kquant cannot quantize yet"
-
 
 # ---- images and arrays
 
@@ -43,14 +42,15 @@ def as_pixels(image: ImageLike) -> np.ndarray:
 
     Returns
     -------
-    (H, W, 3) uint8 array, H and W at least 1; a view where that is possible.
+    (H, W, 3) uint8 array, or (H, W, 4) if any pixel is not opaque, H and W at least 1;
+    a view where that is possible.
 
     Raises
     ------
     TypeError
         If it is no image, or an array of another type.
     ValueError
-        If it has another shape, no pixels, floats beyond 0..1, or transparency.
+        If it has another shape, no pixels, or floats beyond 0..1.
     """
     if isinstance(image, Image.Image):
         return _array_pixels(_pillow_array(image))
@@ -73,20 +73,9 @@ def _pillow_array(image: Image.Image) -> np.ndarray:
     if image.mode == "La":  # premultiplied; Pillow converts it to nothing else
         image = image.convert("LA")
     if image.mode.startswith("I"):  # Pillow would clip these to 8 bits
-        if (np.asarray(image) == image.info.get("transparency")).any():
-            raise InvalidValueError(TRANSPARENT)
-    elif image.has_transparency_data and image.mode not in ("RGBA", "LA"):
+        return _integer_array(image)
+    if image.has_transparency_data and image.mode not in ("RGBA", "LA"):
         image = image.convert("RGBA")
-    if image.mode == "I":  # 32 bits wide, but used for 16-bit files
-        samples = np.asarray(image)
-        if samples.min() < 0 or samples.max() > 65535:
-            raise InvalidValueError(
-                "image of mode I must hold 0..65535, "
-                f"got {samples.min()}..{samples.max()}"
-            )
-        return samples.astype(np.uint16)
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16, copy=False)  # to this byte order
     if image.mode not in ("L", "LA", "RGB", "RGBA", "F"):
         try:
             image = image.convert("L" if image.mode == "1" else "RGB")
@@ -95,6 +84,20 @@ def _pillow_array(image: Image.Image) -> np.ndarray:
                 f"image has mode {image.mode}, which Pillow cannot convert to RGB"
             ) from None
     return np.asarray(image)
+
+
+def _integer_array(image: Image.Image) -> np.ndarray:
+    """Give 16-bit grey, with alpha where one value is declared to be transparent."""
+    samples = np.asarray(image)
+    if samples.min() < 0 or samples.max() > 65535:  # mode I is 32 bits wide
+        raise InvalidValueError(
+            f"image of mode I must hold 0..65535, got {samples.min()}..{samples.max()}"
+        )
+    opaque = samples != image.info.get("transparency")
+    samples = samples.astype(np.uint16, copy=False)  # to this byte order
+    if opaque.all():
+        return samples
+    return np.stack([samples, np.uint16(65535) * opaque], axis=2)
 
 
 def _array_pixels(array: np.ndarray) -> np.ndarray:
@@ -117,7 +120,7 @@ def _array_pixels(array: np.ndarray) -> np.ndarray:
     channels = samples.shape[2]
     if channels in (2, 4):
         if samples[:, :, -1].min() < 255:
-            raise InvalidValueError(TRANSPARENT)
+            return samples if channels == 4 else samples[:, :, [0, 0, 0, 1]]
         samples = samples[:, :, : channels - 1]
     return np.broadcast_to(samples, (*samples.shape[:2], 3))
 
@@ -140,10 +143,43 @@ def _as_bytes(array: np.ndarray) -> np.ndarray:
 
 
 def as_pillow(indices: np.ndarray, colors: np.ndarray) -> Image.Image:
-    """(H, W) uint8 indices and (K, 3) uint8 colours -> Pillow image of mode P."""
+    """(H, W) uint8 indices and (K, 3|4) uint8 colours -> Pillow image of mode P."""
     image = Image.fromarray(indices)  # of mode L: same bytes
-    image.putpalette(colors.tobytes())
+    image.putpalette(np.ascontiguousarray(colors[:, :3]).tobytes())
+    if colors.shape[1] == 4:
+        # A table of alpha that ends with the last entry that is not opaque.
+        alpha = colors[:, 3].tobytes().rstrip(b"\xff")
+        if alpha:
+            image.info["transparency"] = alpha
     return image
+
+
+def is_pillow(image: object) -> bool:
+    """Whether this is a Pillow image, of any mode."""
+    return isinstance(image, Image.Image)
+
+
+def image_palette(image: Image.Image) -> np.ndarray:
+    """(K, 3|4) uint8 entries of a Pillow image of mode P or PA, used or not."""
+    if image.mode not in ("P", "PA") or image.palette is None:
+        raise InvalidValueError(
+            f"palette image must have mode P, got {image.mode}; quantize it first"
+        )
+    colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    if len(colors) == 0:
+        raise InvalidValueError("palette image must have colours, got an empty palette")
+    transparency = image.info.get("transparency")
+    if image.palette.mode == "RGBA":
+        return np.array(image.getpalette("RGBA"), np.uint8).reshape(-1, 4)
+    if transparency is None:
+        return colors
+    alpha = np.full(len(colors), 255, np.uint8)
+    if isinstance(transparency, int):
+        alpha[transparency : transparency + 1] = 0
+    else:
+        given = np.frombuffer(transparency, np.uint8)[: len(colors)]
+        alpha[: len(given)] = given
+    return np.column_stack([colors, alpha])
 
 
 def as_pillow_rgb(pixels: np.ndarray) -> Image.Image:
@@ -161,17 +197,11 @@ def as_rgb(image: Image.Image | np.ndarray) -> np.ndarray:
 # ---- reading
 
 
-def read_pixels(path: PathLike) -> np.ndarray:
-    """Decode an image file, upright, to (H, W, 3) uint8.
-
-    Raises
-    ------
-    ImageFileError
-        If there is no such file, or it cannot be read as one still, opaque image.
-    """
+@contextlib.contextmanager
+def reading(path: PathLike) -> Iterator[None]:
+    """Turn what goes wrong with a file, or its content, into an `ImageFileError`."""
     try:
-        with open(path, "rb") as file:
-            return as_pixels(_decode(path, file))
+        yield
     except ImageFileError:
         raise
     except FileNotFoundError:
@@ -184,8 +214,37 @@ def read_pixels(path: PathLike) -> np.ndarray:
         ) from None
     except InvalidValueError as error:
         raise ImageFileError(
-            path, str(error), "Convert it to an opaque RGB image first"
+            path, str(error), "Convert it to an RGB image first"
         ) from None
+
+
+def read_pixels(path: PathLike) -> np.ndarray:
+    """Decode an image file, upright, to (H, W, 3|4) uint8.
+
+    Raises
+    ------
+    ImageFileError
+        If there is no such file, or it cannot be read as one still image.
+    """
+    with reading(path), open(path, "rb") as file:
+        return as_pixels(_decode(path, file))
+
+
+def read_mask(path: PathLike) -> np.ndarray:
+    """Decode an image file to (H, W) int64, the luma 0..255 of its pixels."""
+    pixels = read_pixels(path)[..., :3].astype(np.int64)
+    return (pixels @ np.array([299, 587, 114]) + 500) // 1000
+
+
+def read_palette(path: PathLike) -> np.ndarray:
+    """(K, 3|4) uint8 entries of an image file of mode P, used or not."""
+    with reading(path), open(path, "rb") as file:
+        image = _decode(path, file)
+        if image.mode not in ("P", "PA"):
+            raise ImageFileError(
+                path, "has no palette", "Give an indexed image, or .gpl, .hex or .act"
+            )
+        return image_palette(image)
 
 
 def _decode(path: PathLike, file: BinaryIO) -> Image.Image:

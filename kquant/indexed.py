@@ -1,21 +1,53 @@
 """The result: an index map with its palette, and how far it is from the image."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import _kernel
+from .dither import NO_DITHER, Dither, PixelTable
+from .errors import InvalidValueError
 from .histogram import THREAD_PIXELS, Histogram, count_pixels
 from .image import PathLike, as_pillow, check_format, encode_png, write_file
-from .kmeans import Clusters
-from .lloyd import nearest
-from .palette import Palette
+from .kmeans import Clusters, nearest
+from .palette import Color, Palette
 from .parallel import Workers
+from .space import Space
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+# Regions are made of tiles of so many pixels squared.
+TILE = 4
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of an image that its palette serves badly.
+
+    Attributes
+    ----------
+    box : tuple of int
+        Left, upper, right and lower edge, as Pillow's boxes are.
+    pixels : int
+        How many pixels that is.
+    color : tuple of int
+        Their mean colour in the original.
+    entry : int
+        The palette entry that most of them have.
+    distance : float
+        From the mean colour of the original to that of the result, in the unit of
+        `IndexedImage.max_error`.
+    """
+
+    box: tuple[int, int, int, int]
+    pixels: int
+    color: Color
+    entry: int
+    distance: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,9 +62,14 @@ class IndexedImage:
         The colours; its `counts` are the pixels that use each.
     mse : float
         Mean over the pixels of the squared Euclidean distance to the original, in
-        sRGB code values 0..255, summed over the three channels.
+        sRGB code values 0..255, summed over the three channels. With alpha: the mean
+        of that when both are shown over black and over white. It is this whatever
+        colour space the palette was made in, so that results compare.
     max_error : float
-        The largest distance of a pixel to its entry, in sRGB code values.
+        The largest distance of a pixel to its entry, the root of that measure.
+    dither : str
+        The dithering, as ``"floyd-steinberg"`` or ``"blue-noise:0.5"``; ``"none"`` if
+        every pixel has its nearest entry.
     distinct : int
         Distinct colours of the original.
     iterations : int
@@ -48,6 +85,8 @@ class IndexedImage:
     distinct: int
     iterations: int
     converged: bool
+    dither: str = "none"
+    _pixels: np.ndarray | None = field(default=None, kw_only=True)
 
     @property
     def psnr(self) -> float:
@@ -60,8 +99,29 @@ class IndexedImage:
         return self.max_error == 0
 
     def to_array(self) -> np.ndarray:
-        """Return the image as a new (H, W, 3) uint8 array."""
+        """Return the image as a new uint8 array, (H, W, 3) or with alpha (H, W, 4)."""
         return np.asarray(self.palette)[self.indices]
+
+    def worst(self) -> Region:
+        """Find the region whose mean colour is farthest from that of the original.
+
+        A colour that few pixels have can be lost without a trace in `mse`: a red
+        patch on a map, a lamp in the dark. Means are those of 8 x 8 pixels, so
+        dithering does not count as an error. Looks at the original image again, which
+        must not have changed.
+
+        Returns
+        -------
+        Region
+
+        Raises
+        ------
+        ValueError
+            If the result came by pickle, without the original.
+        """
+        if self._pixels is None:
+            raise InvalidValueError("worst() needs the original image, which is gone")
+        return _worst_region(self._pixels, self.indices, self.palette)
 
     def to_pillow(self) -> "Image.Image":
         """Return the image as a Pillow image of mode P."""
@@ -95,6 +155,9 @@ class IndexedImage:
         write_file(path, content, force=force)
         return len(content)
 
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_pixels": None}  # a result is small; its image is not
+
     def __repr__(self) -> str:
         height, width = self.indices.shape
         quality = "lossless" if self.lossless else f"mse {self.mse:.2f}"
@@ -103,47 +166,185 @@ class IndexedImage:
         )
 
 
-def map_pixels(pixels: np.ndarray, palette: Palette, workers: Workers) -> IndexedImage:
-    """Give (H, W, 3) uint8 pixels the nearest entries of a palette."""
+def map_pixels(
+    pixels: np.ndarray,
+    palette: Palette,
+    space: Space,
+    dither: Dither,
+    workers: Workers,
+) -> IndexedImage:
+    """Give (H, W, 3|4) uint8 pixels the nearest entries of a palette."""
+    channels = max(pixels.shape[2], palette.matched.shape[1])
+    matched = with_channels(palette.matched, channels)
+    if pixels.shape[2] != channels:
+        pixels = with_channels(pixels, channels)
     histogram = count_pixels(pixels, workers)
-    colors = np.asarray(palette)
-    labels, counts = nearest(histogram, colors, workers)
-    clusters = Clusters(colors, labels, counts, 0, True)
-    return index_pixels(pixels, histogram, clusters, workers)
+    clusters = nearest(histogram, matched, space, workers)
+    return index_pixels(
+        pixels, histogram, clusters, space, dither, workers, palette=palette
+    )
+
+
+def with_channels(colors: np.ndarray, channels: int) -> np.ndarray:
+    """Colours (..., 3|4), as opaque ones with alpha if so many channels are asked."""
+    if colors.shape[-1] == channels:
+        return colors
+    return np.concatenate([colors, np.full((*colors.shape[:-1], 1), 255, np.uint8)], -1)
 
 
 def index_pixels(
     pixels: np.ndarray,
     histogram: Histogram,
     clusters: Clusters,
+    space: Space,
+    dither: Dither,
     workers: Workers,
+    *,
+    palette: Palette | None = None,
 ) -> IndexedImage:
-    """Carry the labels of the colours over to the pixels they were counted from."""
+    """Carry the labels of the colours over to the pixels they were counted from.
+
+    `palette` is what files get, if that is not the colours of the clusters.
+    """
     workers.report("index", 0.0)
-    indices = np.empty(pixels.shape[:2], np.uint8)
-    slots = np.empty(_kernel.CELLS, np.uint32)
-    table = np.empty((histogram.cells[_kernel.CELL_BITS], _kernel.CELL_SIZE), np.uint8)
-    _kernel.lookup_build(histogram.codes, clusters.labels, slots, table)
-    parts = min(workers.share(indices.size, THREAD_PIXELS), len(indices))
-    bands = zip(
-        np.array_split(pixels, parts), np.array_split(indices, parts), strict=True
-    )
-    workers.run(_kernel.lookup, [(band, slots, table, out) for band, out in bands])
+    table = PixelTable(histogram)
+    if dither == NO_DITHER:
+        indices = table.indices(pixels, clusters.labels, workers)
+        total, largest = _measure(
+            histogram.colors[np.newaxis],
+            clusters.labels[np.newaxis],
+            clusters.colors,
+            histogram.counts[np.newaxis],
+            workers,
+        )
+        counts = clusters.counts
+    else:
+        indices = dither.indices(pixels, table, clusters, space, workers)
+        total, largest = _measure(pixels, indices, clusters.colors, None, workers)
+        counts = np.bincount(indices.ravel(), minlength=len(clusters.colors))
     indices.flags.writeable = False
-    parts = workers.share(len(histogram), THREAD_PIXELS)
-    columns = (histogram.colors, histogram.counts, clusters.labels)
-    shares = zip(*(np.array_split(column, parts) for column in columns), strict=True)
-    errors = workers.run(
-        _kernel.measure, [(*share, clusters.colors) for share in shares]
-    )
-    total, largest = sum(e[0] for e in errors), max(e[1] for e in errors)
     workers.report("index", 1.0)
+    colors = clusters.colors if palette is None else np.asarray(palette)
+    matched = None if palette is None else palette.matched
     return IndexedImage(
         indices,
-        Palette._counted(clusters.colors, clusters.counts),
+        Palette._counted(colors, counts.astype(np.int64), matched),
         mse=total / indices.size,
         max_error=math.sqrt(largest),
         distinct=len(histogram),
         iterations=clusters.iterations,
         converged=clusters.converged,
+        dither=str(dither),
+        _pixels=pixels,
     )
+
+
+def _measure(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    palette: np.ndarray,
+    weights: np.ndarray | None,
+    workers: Workers,
+) -> tuple[float, float]:
+    """Sum and largest of the squared distances; parts as large for any threads."""
+    axis = int(labels.shape[0] == 1)
+    parts = max(1, min(labels.size // THREAD_PIXELS, labels.shape[axis]))
+    columns = [pixels, labels] if weights is None else [pixels, labels, weights]
+    shares = zip(*(np.array_split(c, parts, axis) for c in columns), strict=True)
+    calls = [(share[0], share[1], palette, *share[2:]) for share in shares]
+    errors = workers.run(_measure_part, calls)
+    return sum(e[0] for e in errors), max(e[1] for e in errors)
+
+
+def _measure_part(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    palette: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> tuple[float, float]:
+    if weights is not None:
+        weights = np.ascontiguousarray(weights)
+    return _kernel.measure(pixels, np.ascontiguousarray(labels), palette, weights)
+
+
+def _worst_region(pixels: np.ndarray, indices: np.ndarray, palette: Palette) -> Region:
+    """Find the window of 2 x 2 tiles with the largest error, and what is around it."""
+    channels = pixels.shape[2]
+    entries = with_channels(palette.matched, channels)
+    before, after = _tiles(pixels), _tiles(entries[indices])
+    errors = _squared(before, after)
+    high, wide = (max(n - 1, 1) for n in errors.shape)
+    corners = [
+        tiles[y : y + high, x : x + wide]
+        for tiles in (before, after)
+        for y in (0, errors.shape[0] - high)
+        for x in (0, errors.shape[1] - wide)
+    ]
+    window = _squared(sum(corners[:4]) / 4, sum(corners[4:]) / 4)
+    top, left = map(int, np.unravel_index(window.argmax(), window.shape))
+    box = [top, left, min(top + 2, len(errors)), min(left + 2, errors.shape[1])]
+    _grow(box, errors, window[top, left] / 4)
+    upper, leftmost, lower, right = (TILE * n for n in box)
+    lower, right = min(lower, len(indices)), min(right, indices.shape[1])
+    part = indices[upper:lower, leftmost:right]
+    source = _premultiplied(pixels[upper:lower, leftmost:right]).mean(axis=(0, 1))
+    result = _premultiplied(entries[part]).mean(axis=(0, 1))
+    color = source.copy()
+    if channels == 4:
+        color[:3] *= 255 / max(color[3], 1e-9)
+    return Region(
+        box=(leftmost, upper, right, lower),
+        pixels=part.size,
+        color=tuple(np.rint(color).astype(int).tolist()),
+        entry=int(np.bincount(part.ravel()).argmax()),
+        distance=math.sqrt(_squared(source, result)),
+    )
+
+
+def _grow(box: list[int], errors: np.ndarray, least: float) -> None:
+    """Extend a box of tiles on each side while the next ones have such errors."""
+    grown = True
+    while grown:
+        grown = False
+        for side, step in enumerate((-1, -1, 1, 1)):
+            row = side % 2 == 0
+            place = box[side] - (step < 0)
+            if not 0 <= place < errors.shape[side % 2]:
+                continue
+            line = (
+                errors[place, box[1] : box[3]]
+                if row
+                else errors[box[0] : box[2], place]
+            )
+            if line.mean() >= least:
+                box[side] += step
+                grown = True
+
+
+def _premultiplied(colors: np.ndarray) -> np.ndarray:
+    colors = colors.astype(np.float64)
+    if colors.shape[-1] == 4:
+        colors[..., :3] *= colors[..., 3:] / 255
+    return colors
+
+
+def _tiles(pixels: np.ndarray) -> np.ndarray:
+    """Mean premultiplied colour of each tile; what is cut at the edge counts fully."""
+    rows = np.arange(0, pixels.shape[0], TILE)
+    columns = np.arange(0, pixels.shape[1], TILE)
+    sums = []
+    for row in rows:  # a row of tiles at a time, to need little memory
+        colors = _premultiplied(pixels[row : row + TILE]).mean(axis=0)
+        sums.append(np.add.reduceat(colors, columns, axis=0))
+    widths = np.diff(columns, append=pixels.shape[1])
+    return np.stack(sums) / widths[:, np.newaxis]
+
+
+def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distance of premultiplied colours, with alpha over black and white."""
+    d = a - b
+    black = (d[..., :3] ** 2).sum(axis=-1)
+    if d.shape[-1] == 3:
+        return black
+    white = ((d[..., :3] - d[..., 3:]) ** 2).sum(axis=-1)
+    return (black + white) / 2

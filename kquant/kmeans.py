@@ -23,6 +23,7 @@ from .histogram import Histogram, morton_codes
 from .lloyd import Lloyd, start
 from .parallel import Workers
 from .points import Points
+from .space import Space
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,10 @@ class Effort:
 # The part of the progress of the palette that steps 1 to 3 are.
 SEARCH = 0.6
 
-# Colours whose squared distances are in memory at once.
+# Colours whose distances are in memory at once.
 CHUNK = 1 << 16
+
+NONE_LOCKED = np.empty((0, _kernel.CHANNELS), np.int16)
 
 # Most tries, however few the colours are.
 MOST_TRIES = 16
@@ -89,7 +92,7 @@ class Clusters:
 
     Attributes
     ----------
-    colors : (K, 3) uint8
+    colors : (K, 3|4) uint8
         The palette, largest cluster first, no two entries equal.
     labels : (N,) uint8
         Index of the nearest entry for each colour of the histogram.
@@ -99,6 +102,8 @@ class Clusters:
         Rounds of Lloyd's algorithm on all colours.
     converged : bool
         Whether the error had stopped falling, not the rounds run out.
+    coords : (3|4, N + padding) int16, optional
+        Where the colours of the histogram are in the colour space, if that is known.
     """
 
     colors: np.ndarray
@@ -106,6 +111,7 @@ class Clusters:
     counts: np.ndarray
     iterations: int
     converged: bool
+    coords: np.ndarray | None = None
 
 
 def escape(
@@ -121,7 +127,7 @@ def escape(
     rounds that are done.
     """
     k = len(lloyd.centroids)
-    gains, halves = np.empty(k), np.zeros((k, 2, 3), np.int16)
+    gains, halves = np.empty(k), np.zeros((k, 2, _kernel.CHANNELS), np.int16)
     costs, partners = np.empty(k), np.empty(k, np.int32)
     sums = np.empty((k, _kernel.BINS, _kernel.SUMS))
     best, error = lloyd.state(), lloyd.error()
@@ -130,12 +136,13 @@ def escape(
         report(done / how.rounds)
         lloyd.points.tree.splits(lloyd.labels, sums, gains, halves)
         _kernel.merges(lloyd.sums, lloyd.centroids, costs, partners)
+        costs[: lloyd.locked] = np.inf
         gains *= [1 - NOISE + 2 * NOISE * chance.random() for _ in range(k)]
         moves = _choose_moves(gains, how.gain * costs, partners, most, failures)
         if not moves:
             break
         for given_up, cut in moves:
-            lloyd.centroids[given_up], lloyd.centroids[cut] = halves[cut]
+            _move(lloyd, given_up, cut, halves[cut])
         lloyd.assign()
         lloyd.iterate(how.settle)
         if lloyd.error() < error:
@@ -150,7 +157,23 @@ def escape(
     lloyd.restore(best)
 
 
-def search(points: Points, k: int, how: Effort, seed: int, workers: Workers) -> Lloyd:
+def _move(lloyd: Lloyd, given_up: int, cut: int, halves: np.ndarray) -> None:
+    """Let two centroids share what one of them had; a locked one stays."""
+    if cut >= lloyd.locked:
+        lloyd.centroids[given_up], lloyd.centroids[cut] = halves
+        return
+    away = ((halves.astype(np.int64) - lloyd.centroids[cut]) ** 2).sum(axis=1)
+    lloyd.centroids[given_up] = halves[away.argmax()]
+
+
+def search(
+    points: Points,
+    k: int,
+    how: Effort,
+    seed: int,
+    workers: Workers,
+    locked: np.ndarray,
+) -> Lloyd:
     """Try so often to find a good optimum; return the best one."""
     chance = random.Random(seed)  # the same on every machine, as NumPy's is not
     tries: list[Lloyd] = []
@@ -160,7 +183,7 @@ def search(points: Points, k: int, how: Effort, seed: int, workers: Workers) -> 
         workers.report("palette", SEARCH * (len(tries) + fraction) / most)
 
     while len(tries) < most:
-        lloyd = start(points, k, workers)
+        lloyd = start(points, k, workers, locked)
         lloyd.iterate(3)
         escape(lloyd, how, chance, report)
         lloyd.iterate(how.settle)
@@ -196,51 +219,109 @@ def _choose_moves(
     return moves
 
 
-def round_centroids(lloyd: Lloyd, colors: np.ndarray) -> None:
-    """Bring the centroids to 8 bits, no two equal and none without points.
+class Rounded:
+    """Centroids on their way to 8 bits, no two equal and none without points.
 
-    Rounding the means is the best for given labels, so to assign and round again
-    lowers the error until it is at an optimum among 8-bit palettes. Entries that
-    fell together or lost their points go to the colours that cost most.
+    Parameters
+    ----------
+    lloyd : Lloyd
+        Its centroids change; the locked ones have 8 bits already.
+    space : Space
+    colors : (N, 3|4) uint8
+        The colours of the points.
+
+    Attributes
+    ----------
+    palette : (K, 3|4) uint8
+        What the centroids stand for.
     """
-    for _ in range(4):
-        lloyd.iterate(1, grid=_kernel.ONE)
-        if not _fill_empty(lloyd, colors):
-            break
-    while _fill_empty(lloyd, colors):  # ends, as each time the error falls
-        pass
 
+    def __init__(self, lloyd: Lloyd, space: Space, colors: np.ndarray) -> None:
+        self.lloyd, self._space, self._colors = lloyd, space, colors
+        self.palette = space.colors(lloyd.centroids, colors.shape[1])
 
-def _fill_empty(lloyd: Lloyd, colors: np.ndarray) -> bool:
-    empty = np.flatnonzero(lloyd.sums[:, 0] == 0)
-    if len(empty) == 0:
-        return False
-    entries = lloyd.centroids.astype(np.int64) // _kernel.ONE
-    costs = lloyd.points.weights.copy()
-    for i in range(0, len(colors), CHUNK):
-        chunk = slice(i, i + CHUNK)
-        differences = colors[chunk] - entries[lloyd.labels[chunk]]
-        costs[chunk] *= (differences**2).sum(axis=1)
-    worst = np.argsort(-costs, kind="stable")[: len(empty)]
-    lloyd.centroids[empty] = colors[worst].astype(np.int16) * _kernel.ONE
-    lloyd.assign()
-    return True
+    def optimize(self) -> None:
+        """Round, assign, fill what is empty, until all entries are distinct and used.
+
+        A rounded mean is the best 8-bit entry for given labels, so to assign and
+        round again lowers the error. Entries that fell together or lost their points
+        go to the colours that cost most.
+        """
+        for _ in range(4):
+            self._round()
+            if not self._fill_empty():
+                return
+        while self._fill_empty():  # ends, as each time the error falls
+            pass
+
+    def _round(self) -> None:
+        lloyd, free = self.lloyd, self.lloyd.locked
+        lloyd.update()
+        channels = self._colors.shape[1]
+        self.palette[free:] = self._space.colors(lloyd.centroids[free:], channels)
+        lloyd.centroids[free:] = self._space.entries(self.palette)[free:]
+        lloyd.assign()
+
+    def _fill_empty(self) -> bool:
+        lloyd = self.lloyd
+        empty = lloyd.locked + np.flatnonzero(lloyd.sums[lloyd.locked :, 0] == 0)
+        if len(empty) == 0:
+            return False
+        costs = lloyd.points.weights.astype(np.float64)
+        for i in range(0, len(costs), CHUNK):
+            chunk = slice(i, min(i + CHUNK, len(costs)))
+            at = lloyd.points.coords[:, chunk].astype(np.int64)
+            entries = lloyd.centroids[lloyd.labels[chunk], : len(at)]
+            costs[chunk] *= ((at - entries.T) ** 2).sum(axis=0)
+        worst = np.argsort(-costs, kind="stable")[: len(empty)]
+        worst = worst[costs[worst] > 0]  # locked ones may leave less to do
+        empty = empty[: len(worst)]
+        self.palette[empty] = self._colors[worst]
+        lloyd.centroids[empty] = self._space.entries(self.palette)[empty]
+        lloyd.assign()
+        return len(worst) > 0
+
+    def finish(self) -> np.ndarray:
+        """Sort the entries, largest first, equal ones by colour; return the palette."""
+        lloyd = self.lloyd
+        used = lloyd.sums[:, 0] > 0
+        used[: lloyd.locked] = True
+        order = np.lexsort((morton_codes(self.palette), -lloyd.sums[:, 0], ~used))
+        place = np.empty(len(order), np.uint8)
+        place[order] = np.arange(len(order))
+        order = order[: used.sum()]
+        self.palette = self.palette[order]
+        lloyd.centroids, lloyd.sums = lloyd.centroids[order], lloyd.sums[order]
+        _kernel.relabel(place, lloyd.labels)
+        lloyd.assign()  # sorting changes which entry takes the ties between two
+        return self.palette
 
 
 def cluster(
-    histogram: Histogram, k: int, how: Effort, seed: int, workers: Workers
+    histogram: Histogram,
+    k: int,
+    how: Effort,
+    seed: int,
+    space: Space,
+    locked: np.ndarray,
+    workers: Workers,
 ) -> Clusters:
-    """Find the min(k, N) colours that stand for a histogram with the least error."""
-    colors = histogram.colors
-    if len(histogram) <= k:
-        order = np.argsort(-histogram.counts, kind="stable")
-        labels = np.empty(len(order), np.uint8)
-        labels[order] = np.arange(len(order))
-        return Clusters(colors[order], labels, histogram.counts[order], 0, True)
+    """Find the min(k, N) colours that stand for a histogram with the least error.
+
+    `locked`, (L, 3|4) uint8, are among them.
+    """
     workers.report("palette", 0.0)
-    points = Points.of(histogram)
+    few = _keep_all(histogram, k, locked)
+    if few is not None:
+        return few
+    points = Points.of(histogram, space)
     coarse = search(
-        points.coarsened(histogram.cells, how.points), k, how, seed, workers
+        points.coarsened(histogram.cells, how.points),
+        k,
+        how,
+        seed,
+        workers,
+        space.entries(locked),
     )
     fine = coarse.refined(points)
     iterations, converged = fine.settle(
@@ -249,17 +330,46 @@ def cluster(
         # Nobody knows how many there will be: each takes a tenth of what is left.
         lambda done: workers.report("palette", 1 - (1 - SEARCH) * 0.9**done),
     )
-    round_centroids(fine, colors)
-    # Largest first, equal ones by colour. Sorting changes which entry takes the
-    # ties between two, so assign again.
-    palette = (fine.centroids // _kernel.ONE).astype(np.uint8)
-    order = np.lexsort((morton_codes(palette), -fine.sums[:, 0]))
-    place = np.empty(len(order), np.uint8)
-    place[order] = np.arange(len(order))
-    fine.centroids, fine.sums = fine.centroids[order], fine.sums[order]
-    _kernel.relabel(place, fine.labels)
-    fine.assign()
+    rounded = Rounded(fine, space, histogram.colors)
+    rounded.palette[: len(locked)] = locked
+    rounded.optimize()
+    colors = rounded.finish()
     workers.report("palette", 1.0)
     return Clusters(
-        palette[order], fine.labels, fine.sums[:, 0].copy(), iterations, converged
+        colors,
+        fine.labels,
+        fine.sums[:, 0].copy(),
+        iterations,
+        converged,
+        points.coords,
     )
+
+
+def _keep_all(histogram: Histogram, k: int, locked: np.ndarray) -> Clusters | None:
+    """Make a palette of all colours and the locked ones, if that is not too much."""
+    if len(histogram) > k:
+        return None
+    codes = morton_codes(locked) if len(locked) else np.empty(0, np.uint32)
+    unused = ~np.isin(codes, histogram.codes)
+    if len(histogram) + unused.sum() > k:
+        return None
+    order = np.argsort(-histogram.counts, kind="stable")
+    labels = np.empty(len(order), np.uint8)
+    labels[order] = np.arange(len(order))
+    colors = np.concatenate([histogram.colors[order], locked[unused]])
+    counts = np.pad(histogram.counts[order], (0, len(colors) - len(order)))
+    return Clusters(colors, labels, counts, 0, True)
+
+
+def nearest(
+    histogram: Histogram, palette: np.ndarray, space: Space, workers: Workers
+) -> Clusters:
+    """Give every colour the nearest entry of a palette, ties to the lowest index.
+
+    `palette`, (K, 3|4) uint8, must have as many channels as the histogram.
+    """
+    points = Points.of(histogram, space)
+    lloyd = Lloyd(points, space.entries(palette), workers)
+    lloyd.assign()
+    counts = lloyd.sums[:, 0].copy()
+    return Clusters(palette, lloyd.labels, counts, 0, True, points.coords)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from . import _kernel
-from .histogram import Histogram
 from .parallel import Workers
 from .points import Points
 
@@ -17,11 +16,14 @@ THREAD_POINTS = 1 << 16
 class Lloyd:
     """Centroids among points, the labels they give, and the sums of the labels.
 
-    Labels and sums always belong together; centroids may have moved since.
+    Labels and sums always belong together; centroids may have moved since. The first
+    `locked` centroids never move.
     """
 
-    def __init__(self, points: Points, centroids: np.ndarray, workers: Workers) -> None:
-        self.points, self.workers = points, workers
+    def __init__(
+        self, points: Points, centroids: np.ndarray, workers: Workers, locked: int = 0
+    ) -> None:
+        self.points, self.workers, self.locked = points, workers, locked
         self.centroids = np.ascontiguousarray(centroids, np.int16)
         self.labels = np.zeros(len(points), np.uint8)
         self.sums = np.zeros((len(centroids), _kernel.SUMS), np.int64)
@@ -36,7 +38,7 @@ class Lloyd:
         """Go on with the points that these coarse ones stand for."""
         if self.points.cells is None:
             return self  # they stand for themselves
-        fine = Lloyd(points, self.centroids, self.workers)
+        fine = Lloyd(points, self.centroids, self.workers, self.locked)
         fine.sums[:] = 0
         _kernel.inherit(*self.points.cells, self.labels, fine.labels, fine.sums)
         fine.iterate(1)  # the sums are those of all colours, which the means were not
@@ -62,18 +64,20 @@ class Lloyd:
         self.sums += changes.sum(axis=0)
         return sum(changed)
 
-    def update(self, grid: int = 1) -> int:
+    def update(self) -> int:
         """Move the centroids to the means of their points; return how many moved."""
-        return _kernel.update(self.sums, grid, self.centroids)
+        if self.locked == len(self.centroids):
+            return 0
+        return _kernel.update(self.sums[self.locked :], self.centroids[self.locked :])
 
     def error(self) -> float:
         """Squared error of the points, by the labels they have."""
         return _kernel.error(self.sums, self.centroids, self.points.energy)
 
-    def iterate(self, rounds: int, grid: int = 1) -> None:
+    def iterate(self, rounds: int) -> None:
         """Update and assign so many times, or until nothing moves."""
         for _ in range(rounds):
-            if not self.update(grid):
+            if not self.update():
                 return
             self.assign()
 
@@ -102,33 +106,19 @@ class Lloyd:
         self.centroids[:], self.labels[:], self.sums[:] = state
 
 
-def start(points: Points, k: int, workers: Workers) -> Lloyd:
-    """Cut the points k - 1 times, and label them."""
-    centroids = np.empty((k, 3), np.int16)
+def start(points: Points, k: int, workers: Workers, locked: np.ndarray) -> Lloyd:
+    """Cut the points k - 1 times, and label them; the locked centroids come first.
+
+    Each of these takes the place of the one that was found nearest to it.
+    """
+    centroids = np.empty((k, _kernel.CHANNELS), np.int16)
     order, bins = np.empty(len(points), np.uint32), np.empty(len(points), np.uint8)
     used = points.tree.start(order, bins, centroids)
     centroids[used:] = centroids[0]  # so far without points
-    lloyd = Lloyd(points, centroids, workers)
+    for entry in locked:
+        distances = ((centroids.astype(np.int64) - entry) ** 2).sum(axis=1)
+        centroids = np.delete(centroids, distances.argmin(), axis=0)
+    centroids = np.concatenate([locked, centroids])
+    lloyd = Lloyd(points, centroids, workers, len(locked))
     lloyd.assign()
     return lloyd
-
-
-def nearest(
-    histogram: Histogram, palette: np.ndarray, workers: Workers
-) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the nearest entry, ties to the lowest, of every colour; pixel counts.
-
-    Parameters
-    ----------
-    histogram : Histogram
-    palette : (K, 3) uint8
-    workers : Workers
-
-    Returns
-    -------
-    labels : (N,) uint8
-    counts : (K,) int64
-    """
-    lloyd = Lloyd(Points.of(histogram), palette.astype(np.int16) * _kernel.ONE, workers)
-    lloyd.assign()
-    return lloyd.labels, lloyd.sums[:, 0].copy()

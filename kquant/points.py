@@ -6,6 +6,7 @@ import numpy as np
 
 from . import _kernel
 from .histogram import Histogram
+from .space import Space
 
 # The most points a block may hold on each level of the tree. The finest blocks
 # are the runs of the innermost loop; found by timing 16..8192 on photographs.
@@ -19,8 +20,8 @@ class Points:
     ----------
     codes : (n,) uint32
         Morton codes, ascending.
-    coords : (3, n + padding) int16
-        Red, green and blue in units of 1 / _kernel.ONE.
+    coords : (3|4, n + padding) int16
+        Coordinates in a colour space, plane by plane; the fourth is alpha's.
     weights : (n,) int64
 
     Attributes
@@ -38,14 +39,15 @@ class Points:
     def __init__(
         self, codes: np.ndarray, coords: np.ndarray, weights: np.ndarray
     ) -> None:
-        self.codes, self.weights = codes, weights
+        self.codes, self.coords, self.weights = codes, coords, weights
+        self._bits = 8 * len(coords)
         self.cells: tuple[np.ndarray, np.ndarray] | None = None
         starts = [self._blocks(capacity) for capacity in CAPACITIES]
         self.roots = starts[0]
         levels = []
         for start, finer in zip(starts, [*starts[1:], starts[-1]], strict=True):
             child = np.searchsorted(finer, start).astype(np.uint32)
-            low, high = np.empty((2, len(start) - 1, 3), np.int16)
+            low, high = np.empty((2, len(start) - 1, _kernel.CHANNELS), np.int16)
             sums = np.empty((len(start) - 1, _kernel.SUMS), np.int64)
             levels.append((start, child, low, high, sums))
         self.tree = _kernel.Tree(coords, weights, levels)
@@ -61,15 +63,13 @@ class Points:
 
     def _blocks(self, capacity: int) -> np.ndarray:
         start = np.empty(len(self) + 1, np.uint32)
-        count = _kernel.blocks(self.codes, capacity, start)
+        count = _kernel.blocks(self.codes, self._bits, capacity, start)
         return start[: count + 1].copy()
 
     @classmethod
-    def of(cls, histogram: Histogram) -> "Points":
+    def of(cls, histogram: Histogram, space: Space) -> "Points":
         """Make one point of every distinct colour."""
-        colors = histogram.colors
-        coords = np.empty((3, len(colors) + _kernel.LANES), np.int16)
-        _kernel.load(colors, coords)
+        coords = space.coords(histogram.colors)
         return cls(histogram.codes, coords, histogram.counts)
 
     def coarsened(self, counts: np.ndarray, least: int) -> "Points":
@@ -80,7 +80,7 @@ class Points:
         picture to a factor of two, wherever in the colour space its colours lie.
         """
         bits = int(np.searchsorted(counts, least))
-        if bits >= _kernel.CODE_BITS:
+        if bits >= self._bits:
             return self
         count = int(counts[bits])
         starts, sums = (
@@ -88,8 +88,9 @@ class Points:
             np.empty((count, _kernel.SUMS), np.int64),
         )
         codes, weights = np.empty(count, np.uint32), np.empty(count, np.int64)
-        coords = np.empty((3, count + _kernel.LANES), np.int16)
-        self.tree.coarsen(self.codes, bits, starts, sums, codes, coords, weights)
+        coords = np.empty((len(self.coords), count + _kernel.LANES), np.int16)
+        shift = self._bits - bits
+        self.tree.coarsen(self.codes, shift, starts, sums, codes, coords, weights)
         coarse = Points(codes, coords, weights)
         coarse.cells = starts, sums
         return coarse

@@ -64,7 +64,7 @@ static void paint(uint8_t *pixels, int bits)
 }
 
 typedef struct {
-    size_t n;
+    size_t n, channels;
     uint8_t *colors;
     int64_t *counts;
     uint32_t *codes;
@@ -75,14 +75,15 @@ static void check_merge(const histogram *h)
 {
     const size_t middle = h->n / 2, rest = h->n - middle, room = middle + 1 + rest;
     uint32_t *codes = allocate(room, sizeof *codes);
-    uint8_t *colors = allocate(room, 3);
+    uint8_t *colors = allocate(room, h->channels);
     int64_t *counts = allocate(room, sizeof *counts);
-    const size_t n =
-        kq_merge(h->codes + middle, h->colors + 3 * middle, h->counts + middle, rest,
-                 h->codes, h->colors, h->counts, middle + 1, codes, colors, counts);
+    const size_t channels = h->channels;
+    const size_t n = kq_merge(h->codes + middle, h->colors + channels * middle,
+                              h->counts + middle, rest, h->codes, h->colors, h->counts,
+                              middle + 1, channels, codes, colors, counts);
     require(n == h->n, "a merged colour stands twice");
     require(!memcmp(codes, h->codes, 4 * n), "merged codes are wrong");
-    require(!memcmp(colors, h->colors, 3 * n), "merged colours are wrong");
+    require(!memcmp(colors, h->colors, channels * n), "merged colours are wrong");
     for (size_t i = 0; i < n; i++)
         require(counts[i] == h->counts[i] << (i == middle), "merged counts are wrong");
     free(codes);
@@ -120,7 +121,7 @@ static void check_tally(const kq_image *image, const histogram *h)
     qsort(full, n_full, sizeof *full, by_value);
     const uint8_t color[3] = {image->data[0], image->data[image->channel],
                               image->data[2 * image->channel]};
-    kq_codes(color, 1, &first);
+    kq_codes(color, 1, 3, &first);
     kq_tally_sizes(tables, 2, 0, KQ_BUCKETS, sizes);
     for (size_t b = 0; b < KQ_BUCKETS; b++)
         n += sizes[b];
@@ -144,14 +145,14 @@ static histogram count(const kq_image *image)
     uint32_t sizes[KQ_BUCKETS], cursor[KQ_BUCKETS], bounds[KQ_BUCKETS + 1] = {0};
     uint16_t *low = allocate(PIXELS, sizeof *low);
     uint32_t *codes = allocate(PIXELS, sizeof *codes);
-    histogram h = {0, allocate(PIXELS, 3), allocate(PIXELS, 8), allocate(PIXELS, 4)};
+    histogram h = {0, 3, allocate(PIXELS, 3), allocate(PIXELS, 8), allocate(PIXELS, 4)};
     kq_bucket_sizes(image, sizes);
     for (size_t b = 0; b < KQ_BUCKETS; b++)
         bounds[b + 1] = (cursor[b] = bounds[b]) + sizes[b];
     require(bounds[KQ_BUCKETS] == PIXELS, "bucket sizes do not add up");
     kq_bucket_fill(image, cursor, low);
     h.n = kq_count_colors(low, bounds, 0, KQ_BUCKETS, h.codes, h.colors, h.counts);
-    kq_codes(h.colors, h.n, codes);
+    kq_codes(h.colors, h.n, 3, codes);
     require(memcmp(codes, h.codes, 4 * h.n) == 0, "codes are not those of the colours");
     check_merge(&h);
     check_tally(image, &h);
@@ -166,12 +167,51 @@ static histogram count(const kq_image *image)
     return h;
 }
 
-static kq_points load(const histogram *h)
+/* The same for pixels with alpha: sort their codes, count equal ones. */
+static histogram count_with_alpha(const kq_image *image)
+{
+    histogram h = {0, 4, allocate(PIXELS, 4), allocate(PIXELS, 8), allocate(PIXELS, 4)};
+    uint32_t *codes = allocate(PIXELS, sizeof *codes);
+    kq_pixel_codes(image, codes);
+    qsort(codes, PIXELS, sizeof *codes, by_value);
+    for (size_t i = 0; i < PIXELS; i++) {
+        if (i == 0 || codes[i] != codes[i - 1])
+            h.codes[h.n++] = codes[i];
+        h.counts[h.n - 1]++;
+    }
+    kq_colors(h.codes, h.n, 4, h.colors);
+    kq_codes(h.colors, h.n, 4, codes);
+    require(memcmp(codes, h.codes, 4 * h.n) == 0, "codes are not those of the colours");
+    check_merge(&h);
+    free(codes);
+    return h;
+}
+
+/* sRGB, or a space of cube roots that looks a little like Oklab. */
+static kq_space make_space(int plain)
+{
+    kq_space space = {.plain = plain, .roots = !plain, .opaque = 14134, .knee = 0.01};
+    for (int value = 0; value < 256; value++)
+        space.light[value] = value * value / 65025.0;
+    for (int i = 0; i < 3; i++) {
+        space.middle[i] = 255 * KQ_ONE / 2;
+        space.offset[i] = i ? 255 * KQ_ONE / 2 : 0;
+        for (int j = 0; j < 3; j++) {
+            space.to_cones[i][j] = i == j ? 0.75 : 0.125;
+            space.from_roots[i][j] = i == 0 ? 5440 : i == j ? 4000 : -2000;
+        }
+    }
+    space.slope = 21.5; /* the line from 0 to the root at the knee */
+    return space;
+}
+
+static kq_points load(const histogram *h, int plain)
 {
     const size_t stride = h->n + KQ_LANES;
-    int16_t *coords = allocate(3 * stride, sizeof *coords);
-    kq_load(h->colors, h->n, stride, coords);
-    return (kq_points){h->n, stride, coords, h->counts};
+    const kq_space space = make_space(plain);
+    int16_t *coords = allocate(h->channels * stride, sizeof *coords);
+    kq_load(&space, h->colors, h->n, h->channels, stride, coords);
+    return (kq_points){h->n, stride, h->channels, coords, h->counts};
 }
 
 static kq_tree grow(kq_points points, const uint32_t *codes)
@@ -180,14 +220,15 @@ static kq_tree grow(kq_points points, const uint32_t *codes)
     kq_tree tree = {.points = points};
     for (int depth = 0; depth < KQ_DEPTH; depth++) {
         uint32_t *start = allocate(points.n + 1, sizeof *start);
-        const size_t blocks = kq_blocks(codes, points.n, capacity[depth], start);
+        const size_t blocks = kq_blocks(codes, points.n, 8 * (int)points.channels,
+                                        capacity[depth], start);
         tree.level[depth] = (kq_level){.count = blocks, .start = start};
     }
     for (int depth = KQ_DEPTH - 1; depth >= 0; depth--) {
         const kq_level *finer = &tree.level[depth + 1];
         kq_level *level = &tree.level[depth];
-        int16_t *low = allocate(3 * level->count, 2);
-        int16_t *high = allocate(3 * level->count, 2);
+        int16_t *low = allocate(KQ_CHANNELS * level->count, 2);
+        int16_t *high = allocate(KQ_CHANNELS * level->count, 2);
         int64_t *sums = allocate(KQ_SUMS * level->count, 8);
         level->low = low;
         level->high = high;
@@ -227,9 +268,9 @@ static size_t nearest(const kq_points *points, size_t i, const int16_t *centroid
     size_t best = 0;
     for (size_t j = 0; j < k; j++) {
         int64_t distance = 0;
-        for (size_t c = 0; c < 3; c++) {
+        for (size_t c = 0; c < points->channels; c++) {
             const int64_t d =
-                points->coords[c * points->stride + i] - centroids[3 * j + c];
+                points->coords[c * points->stride + i] - centroids[KQ_CHANNELS * j + c];
             distance += d * d;
         }
         if (distance < least) {
@@ -241,12 +282,13 @@ static size_t nearest(const kq_points *points, size_t i, const int16_t *centroid
 }
 
 /* Lloyd's algorithm from a start of its own, checked and hashed step by step. */
-static void cluster(const kq_tree *tree, size_t k, uint8_t *labels, int16_t *centroids)
+static size_t cluster(const kq_tree *tree, size_t k, uint8_t *labels,
+                      int16_t *centroids)
 {
     const kq_points *points = &tree->points;
     int64_t sums[KQ_MAX_COLORS * KQ_SUMS] = {0};
     double gains[KQ_MAX_COLORS], costs[KQ_MAX_COLORS], error = 0;
-    int16_t halves[KQ_MAX_COLORS * 6] = {0};
+    int16_t halves[KQ_MAX_COLORS * 2 * KQ_CHANNELS] = {0};
     int32_t partners[KQ_MAX_COLORS];
     uint32_t *order = allocate(points->n, sizeof *order);
     double *bins = allocate(k * KQ_BINS * KQ_SUMS, sizeof *bins);
@@ -256,20 +298,20 @@ static void cluster(const kq_tree *tree, size_t k, uint8_t *labels, int16_t *cen
             sums[c] += tree->level[0].sums[KQ_SUMS * b + c];
     k = kq_start(points, k, order, labels, centroids);
     memset(labels, 0, points->n);
-    add_to_hash(centroids, 6 * k);
+    add_to_hash(centroids, 2 * KQ_CHANNELS * k);
     for (int round = 0; round < 8; round++) {
         kq_assign(tree, 0, tree->level[0].count, centroids, k, labels, sums);
         for (size_t i = 0; i < points->n; i++)
             require(labels[i] == nearest(points, i, centroids, k), "not the nearest");
         const double now = kq_error(sums, centroids, k, energy);
-        require(round == 0 || round == 5 || now <= error, "the error rose");
+        require(round == 0 || now <= error, "the error rose");
         error = now;
         kq_splits(points, labels, k, bins, gains, halves);
         kq_merges(sums, centroids, k, costs, partners);
-        kq_update(sums, k, round < 4 ? 1 : KQ_ONE, centroids);
+        kq_update(sums, k, centroids);
         add_to_hash(labels, points->n);
         add_to_hash(sums, 8 * KQ_SUMS * k);
-        add_to_hash(centroids, 6 * k);
+        add_to_hash(centroids, 2 * KQ_CHANNELS * k);
         add_to_hash(gains, 8 * k);
         add_to_hash(costs, 8 * k);
         add_to_hash(partners, 4 * k);
@@ -278,30 +320,34 @@ static void cluster(const kq_tree *tree, size_t k, uint8_t *labels, int16_t *cen
     kq_assign(tree, 0, tree->level[0].count, centroids, k, labels, sums);
     free(order);
     free(bins);
+    return k;
 }
 
 static void check_coarse(const kq_tree *tree, const uint32_t *codes, size_t k)
 {
-    size_t cells[KQ_CODE_BITS + 1];
-    kq_cell_counts(codes, tree->points.n, cells);
-    for (int bits = 0; bits <= KQ_CODE_BITS; bits += 5) {
+    const size_t channels = tree->points.channels;
+    const int most = 8 * (int)channels;
+    size_t cells[4 * 8 + 1];
+    kq_cell_counts(codes, tree->points.n, most, cells);
+    for (int bits = 1; bits <= most; bits += 5) {
         const size_t m = cells[bits], stride = m + KQ_LANES;
         uint32_t *coarse = allocate(m, sizeof *coarse);
-        int16_t *coords = allocate(3 * stride, sizeof *coords), centroids[3 * 256];
+        int16_t *coords = allocate(channels * stride, sizeof *coords);
+        int16_t centroids[KQ_CHANNELS * KQ_MAX_COLORS];
         int64_t *weights = allocate(m, sizeof *weights);
         uint8_t *labels = allocate(m, 1);
         uint32_t *first = allocate(m + 1, sizeof *first);
         int64_t *sums = allocate(KQ_SUMS * m, sizeof *sums), all[KQ_SUMS] = {0};
         uint8_t *none = allocate(tree->points.n, 1);
-        const size_t merged = kq_coarsen(&tree->points, codes, bits, stride, first,
-                                         sums, coarse, coords, weights);
+        const size_t merged = kq_coarsen(&tree->points, codes, most - bits, stride,
+                                         first, sums, coarse, coords, weights);
         require(merged == m, "cells were miscounted");
         require(first[m] == tree->points.n, "cells do not hold all points");
         kq_inherit(first, sums, labels, m, none, all);
         for (size_t i = 0; i < tree->points.n; i++)
             all[0] -= tree->points.weights[i];
         require(all[0] == 0, "cells do not weigh what their points do");
-        kq_tree small = grow((kq_points){m, stride, coords, weights}, coarse);
+        kq_tree small = grow((kq_points){m, stride, channels, coords, weights}, coarse);
         cluster(&small, k, labels, centroids);
         chop(&small);
         free(coarse);
@@ -313,47 +359,123 @@ static void check_coarse(const kq_tree *tree, const uint32_t *codes, size_t k)
     }
 }
 
+/* The nearest entry of every pixel by a table, the error of that, and dithering. */
 static void check_image(const kq_image *image, const histogram *h,
-                        const uint8_t *labels, const int16_t *centroids)
+                        const kq_points *points, uint8_t *labels, size_t k,
+                        const int16_t *centroids)
 {
-    uint8_t palette[3 * KQ_MAX_COLORS], *indices = allocate(PIXELS, 1);
-    uint32_t *slots = allocate(KQ_CELLS, sizeof *slots), largest;
-    size_t cells[KQ_CODE_BITS + 1];
-    kq_cell_counts(h->codes, h->n, cells);
-    uint8_t *table = allocate(cells[15], KQ_CELL_SIZE);
-    for (size_t i = 0; i < 3 * KQ_MAX_COLORS; i++)
-        palette[i] = (uint8_t)(centroids[i] / KQ_ONE);
-    kq_lookup_build(h->codes, labels, h->n, slots, table);
-    kq_lookup(image, slots, table, indices);
-    int64_t total = 0;
-    for (size_t i = 0; i < PIXELS; i++)
-        for (size_t c = 0; c < 3; c++) {
-            const ptrdiff_t x = (ptrdiff_t)(i % WIDTH), y = (ptrdiff_t)(i / WIDTH);
-            const int d = image->data[y * image->row + x * image->pixel
-                                      + (ptrdiff_t)c * image->channel]
-                          - palette[3 * indices[i] + c];
-            total += d * d;
+    const size_t channels = h->channels;
+    uint8_t palette[4 * KQ_MAX_COLORS], *indices = allocate(PIXELS, 1);
+    uint32_t found[WIDTH], hashed[131072], *first = allocate(KQ_RANK_WORDS, 4);
+    uint64_t *bits = allocate(KQ_RANK_WORDS, 8);
+    kq_picture picture = {
+        *image, {h->codes, hashed, 131072}, {bits, first}, *points, labels};
+    double largest;
+    for (size_t i = 0; i < k; i++)
+        for (size_t c = 0; c < channels; c++)
+            palette[channels * i + c] =
+                (uint8_t)(centroids[KQ_CHANNELS * i + c] / KQ_ONE);
+    kq_hash_build(h->codes, h->n, 131072, hashed);
+    if (channels == 3) {
+        size_t cells[25];
+        kq_cell_counts(h->codes, h->n, 24, cells);
+        uint32_t *slots = allocate(KQ_CELLS, sizeof *slots);
+        uint8_t *table = allocate(cells[KQ_CELL_BITS], KQ_CELL_SIZE);
+        uint8_t *again = allocate(PIXELS, 1);
+        kq_lookup_build(h->codes, labels, h->n, slots, table);
+        kq_lookup(image, slots, table, indices);
+        kq_hash_lookup(image, &picture.hash, labels, found, again);
+        require(!memcmp(indices, again, PIXELS), "the tables differ");
+        kq_rank_build(h->codes, h->n, bits, first);
+        for (size_t y = 0; y < HEIGHT; y++) {
+            kq_rank_find(image, y, &picture.ranks, found);
+            for (size_t x = 0; x < WIDTH; x++)
+                require(labels[found[x]] == indices[y * WIDTH + x], "ranks are wrong");
         }
-    const int64_t measured =
-        kq_measure(h->colors, h->counts, labels, h->n, palette, &largest);
-    require(total == measured, "the measured error is not that of the index map");
+        free(slots);
+        free(table);
+        free(again);
+    } else {
+        kq_hash_lookup(image, &picture.hash, labels, found, indices);
+    }
+    double total = 0;
+    for (size_t i = 0; i < PIXELS; i++) {
+        const ptrdiff_t x = (ptrdiff_t)(i % WIDTH), y = (ptrdiff_t)(i / WIDTH);
+        const uint8_t *pixel = image->data + y * image->row + x * image->pixel;
+        const uint8_t *entry = palette + channels * indices[i];
+        const double a = channels == 4 ? pixel[3 * image->channel] / 255.0 : 1;
+        const double b = channels == 4 ? entry[3] / 255.0 : 1;
+        for (int c = 0; c < 3; c++) {
+            const double d = a * pixel[c * image->channel] - b * entry[c];
+            const double e = d - 255 * (a - b);
+            total += (d * d + e * e) / 2;
+        }
+    }
+    const double measured = kq_measure(image, NULL, indices, palette, &largest);
+    require(measured >= total * 0.999999 - 1 && measured <= total * 1.000001 + 1,
+            "the measured error is not that of the index map");
     add_to_hash(indices, PIXELS);
     add_to_hash(&largest, sizeof largest);
+    /* Dithering: the bytes are compared; tests in Python say that they are right. */
+    uint32_t *near_cells = allocate(KQ_NEAR_CELLS, 4), *mixes = allocate(h->n, 4);
+    uint8_t *lists = allocate(KQ_NEAR_LISTS, 1), around[KQ_MAX_COLORS * KQ_AROUND];
+    int32_t *errors = allocate(2 * (WIDTH + 2) * KQ_CHANNELS, 4);
+    int16_t row[WIDTH * KQ_CHANNELS];
+    uint16_t labels_row[WIDTH];
+    static const uint8_t thresholds[4] = {32, 160, 224, 96};
+    kq_near near = {centroids, k, channels, near_cells, lists, 0};
+    kq_diffuse(&picture, &near, 0, HEIGHT / 2, 205, errors, found, row, labels_row,
+               indices);
+    kq_diffuse(&picture, &near, HEIGHT / 2, HEIGHT, 205, errors, found, row, labels_row,
+               indices);
+    require(near.used <= KQ_NEAR_LISTS, "lists are too long");
+    add_to_hash(indices, PIXELS);
+    kq_find_around(centroids, k, channels, around);
+    kq_mix(&picture, centroids, k, around, 0, h->n, 256, mixes);
+    kq_ordered(&picture, mixes, 0, HEIGHT, thresholds, 2, found, indices);
+    add_to_hash(indices, PIXELS);
+    free(near_cells);
+    free(mixes);
+    free(lists);
+    free(errors);
     free(indices);
-    free(slots);
-    free(table);
+    free(bits);
+    free(first);
+}
+
+/* All of the above for one picture, in one colour space. */
+static void check_picture(const kq_image *image, int plain)
+{
+    static const size_t colors[] = {1, 2, 15, 16, 17, 256};
+    histogram h = image->channels == 4 ? count_with_alpha(image) : count(image);
+    kq_tree tree = grow(load(&h, plain), h.codes);
+    uint8_t *labels = allocate(h.n, 1);
+    add_to_hash(h.colors, h.channels * h.n);
+    add_to_hash(h.counts, 8 * h.n);
+    add_to_hash(tree.points.coords, 2 * h.channels * tree.points.stride);
+    for (size_t i = 0; i < sizeof colors / sizeof *colors; i++) {
+        int16_t centroids[KQ_CHANNELS * KQ_MAX_COLORS] = {0};
+        const size_t k = cluster(&tree, colors[i], labels, centroids);
+        check_image(image, &h, &tree.points, labels, k, centroids);
+        check_coarse(&tree, h.codes, colors[i]);
+    }
+    chop(&tree);
+    free(labels);
+    free(h.colors);
+    free(h.counts);
+    free(h.codes);
 }
 
 int main(void)
 {
-    static uint8_t pixels[3 * PIXELS];
+    static uint8_t pixels[4 * PIXELS];
     const kq_image images[] = {
-        {pixels, HEIGHT, WIDTH, 3 * WIDTH, 3, 1},
-        {pixels + 3 * PIXELS - 1, HEIGHT, WIDTH, -3 * WIDTH, -3, -1}, /* reversed */
-        {pixels, HEIGHT, WIDTH, WIDTH, 1, 0},                         /* grey */
+        {pixels, HEIGHT, WIDTH, 3, 3 * WIDTH, 3, 1},
+        {pixels + 3 * PIXELS - 1, HEIGHT, WIDTH, 3, -3 * WIDTH, -3, -1}, /* reversed */
+        {pixels, HEIGHT, WIDTH, 3, WIDTH, 1, 0},                         /* grey */
+        {pixels, HEIGHT, WIDTH, 4, 3 * WIDTH, 3, 1}, /* alpha is the next one's red */
     };
     static const int bits[] = {1, 4, 8};
-    static const size_t colors[] = {1, 2, 15, 16, 17, 256};
     uint64_t first = 0;
     for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
         if (!kq_use_level(levels[level]))
@@ -363,22 +485,8 @@ int main(void)
         for (size_t b = 0; b < sizeof bits / sizeof *bits; b++)
             for (size_t i = 0; i < sizeof images / sizeof *images; i++) {
                 paint(pixels, bits[b]);
-                histogram h = count(&images[i]);
-                kq_tree tree = grow(load(&h), h.codes);
-                uint8_t *labels = allocate(h.n, 1);
-                add_to_hash(h.colors, 3 * h.n);
-                add_to_hash(h.counts, 8 * h.n);
-                for (size_t k = 0; k < sizeof colors / sizeof *colors; k++) {
-                    int16_t centroids[3 * KQ_MAX_COLORS] = {0};
-                    cluster(&tree, colors[k], labels, centroids);
-                    check_image(&images[i], &h, labels, centroids);
-                    check_coarse(&tree, h.codes, colors[k]);
-                }
-                chop(&tree);
-                free(labels);
-                free(h.colors);
-                free(h.counts);
-                free(h.codes);
+                check_picture(&images[i], 1);
+                check_picture(&images[i], 0);
             }
         require(first == 0 || first == hash, "levels differ");
         first = hash;

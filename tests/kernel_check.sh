@@ -32,7 +32,7 @@ for level in $levels; do
     compile "$kernel/assign.c" "assign_$level" "$@" $march -DKQ_LEVEL="$level"
     have="$have -DKQ_HAVE_$(echo "$level" | tr '[:lower:]' '[:upper:]')"
 done
-for source in dispatch histogram start tree update; do
+for source in dispatch dither histogram space start tree update; do
     compile "$kernel/$source.c" "$source" "$@" $have
 done
 compile "$check" check "$@"

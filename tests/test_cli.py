@@ -64,7 +64,7 @@ def test_the_bare_form_writes_an_indexed_png_beside_the_input(folder):
     assert lines[0] == "in.jpg -> in-kq.png"
     assert lines[1] == (
         f"160 x 120 pixels, {q.distinct:,} colours -> 256, MSE {q.mse:.2f}, "
-        f"PSNR {q.psnr:.2f} dB, largest error {q.max_error:.1f}"
+        f"PSNR {q.psnr:.2f} dB, largest error {q.max_error:.1f}, no dithering"
     )
     assert lines[2].startswith(
         f"{before:,} -> {after:,} bytes ({100 * after / before - 100:+.1f} %"
@@ -232,7 +232,6 @@ def test_the_input_can_be_replaced_when_asked(folder, capsys):
         (["."], 1, [".: is a directory"]),
         (["text.png"], 1, ["text.png: not an image"]),
         (["cut.png"], 1, ["cut.png: truncated or damaged"]),
-        (["clear.png"], 1, ["clear.png: image has transparent pixels"]),
         (["in.png", "-o", "a.gif"], 1, ["a.gif: cannot write this format"]),
         (["in.png", "-o", "no/a.png"], 1, ["a.png: its directory does not exist"]),
         (["in.png", "-o", "dir.png"], 1, ["dir.png: is a directory"]),
@@ -243,7 +242,6 @@ def test_wrong_input_is_one_line_and_writes_nothing(
 ):
     (folder / "text.png").write_text("hello")
     (folder / "cut.png").write_bytes((folder / "in.png").read_bytes()[:5000])
-    Image.new("RGBA", (2, 2)).save("clear.png")
     (folder / "dir.png").mkdir()
     before = sorted(os.listdir())
     try:
@@ -287,12 +285,122 @@ def test_help_and_version(capsys):
     text = capsys.readouterr().out
     for option in (
         "-k", "--colors N", "-o", "--output FILE", "-f, --force", "--seed N",
-        "--effort WORD", "--threads N", "--quiet", "--version", "-h, --help",
+        "--effort WORD", "--space WORD", "--dither HOW", "--palette P", "--lock P",
+        "--protect D", "--weights FILE", "--transparent-rgb WORD",
+        "--threads N", "--quiet", "--version", "-h, --help",
         "exit codes", "bench",
     ):  # fmt: skip
         assert option in text
-    assert len(text.splitlines()) <= 24
+    assert len(text.splitlines()) <= 32
     with pytest.raises(SystemExit) as caught:
         cli.main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"kquant {kquant.__version__}\n"
+
+
+# ---- the palette and the dithering
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (["--dither", "in.png"], {"dither": True}),
+        (["in.png", "--dither"], {"dither": True}),
+        (["--dither", "bayer:0.5", "in.png"], {"dither": "bayer:0.5"}),
+        (["--dither=0.25", "in.png"], {"dither": 0.25}),
+        (["--space", "oklab", "in.png"], {"space": "oklab"}),
+        (["in.png", "--lock", "#ff0000,0f0"], {"lock": ["#ff0000", "0f0"]}),
+        (["in.png", "--lock", "two.gpl,#123"], {"lock": ["#abc", "#def", "#123"]}),
+        (["--protect", "in.png"], {"max_error": 40}),
+        (["--protect", "60", "in.png"], {"max_error": 60}),
+        (
+            ["in.png", "--protect=60", "--protect-pixels", "9"],
+            {"max_error": 60, "protect_pixels": 9},
+        ),
+        (["in.png", "--palette", "two.gpl"], {"palette": ["#abc", "#def"]}),
+        (["in.png", "--palette", "#000,#fff"], {"palette": ["#000", "#fff"]}),
+        (
+            ["in.png", "--palette", "spectra6", "--dither"],
+            {"palette": kquant.Palette.named("spectra6"), "dither": True},
+        ),
+    ],
+)
+def test_options_are_those_of_the_library(folder, capsys, arguments, options):
+    kquant.Palette(["#abc", "#def"]).save(folder / "two.gpl")
+    assert cli.main([*arguments, "-k", "20"]) == 0
+    with Image.open("in.png") as image:
+        q = kquant.quantize(image, 20, **options)
+    with Image.open("in-kq.png") as image:
+        assert np.array_equal(np.asarray(image), q.indices)
+        assert np.array_equal(np.asarray(image.convert("RGB")), q.to_array())
+    name = "no" if q.dither == "none" else q.dither
+    assert f", {name} dithering\n" in capsys.readouterr().out
+
+
+def test_a_mask_weighs_the_pixels(folder):
+    mask = np.zeros((120, 160), np.uint8)
+    mask[:60] = 255
+    Image.fromarray(mask).save("mask.png")
+    assert cli.main(["in.png", "-k", "5", "--weights", "mask.png"]) == 0
+    with Image.open("in.png") as image:
+        palette = kquant.Palette.fit(np.asarray(image.convert("RGB"))[:60], 5)
+    assert kquant.Palette.load("in-kq.png") == palette
+
+
+def test_alpha_stays_and_its_hidden_color_is_chosen(folder):
+    image = np.zeros((8, 8, 4), np.uint8)
+    image[2:6, 2:6] = 200, 100, 50, 255
+    Image.fromarray(image).save("clear.png")
+    assert cli.main(["clear.png", "--transparent-rgb", "bleed"]) == 0
+    with Image.open("clear-kq.png") as written:
+        written = np.asarray(written.convert("RGBA"))
+    assert np.array_equal(written[..., 3], image[..., 3])
+    assert (written[..., :3] == (200, 100, 50)).all()
+
+
+def test_a_region_that_came_out_badly_is_warned_of(folder, capsys):
+    image = np.clip(oracle.photo(3, 200, 200) // 2 + 60, 0, 255).astype(np.uint8)
+    image[100:112, 60:72] = 255, 0, 0
+    Image.fromarray(image).save("patch.png")
+    assert cli.main(["patch.png", "-k", "4"]) == 0
+    error = capsys.readouterr().err
+    assert is_one_line(error, "warning: 12 x 12 pixels at 60,100 are off by", "#ff0000")
+    assert "--lock '#ff0000' or --protect" in error
+    for keep in (["--lock", "#ff0000"], ["--protect"], ["--quiet"]):
+        assert cli.main(["patch.png", "-k", "4", "-f", *keep]) == 0
+        assert "#ff0000 ->" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "parts"),
+    [
+        (["--lock", "nocolor"], 2, ["lock colour 'nocolor' is not of the form"]),
+        (["--palette", "no.gpl"], 1, ["no.gpl: no such file"]),
+        (["--palette", "bad.gpl"], 1, ["bad.gpl: line 2: expected 3 numbers 0..255"]),
+        (["--space", "hsv"], 2, ["space must be one of"]),
+        (["--dither", "2"], 2, ["dither must be"]),
+        (["--dither=fs"], 2, ["dither must be one of"]),
+        (["--weights", "small.png"], 2, ["weights must have the shape of the image"]),
+        (["--weights", "black.png"], 2, ["weights must not all be 0"]),
+        (["--transparent-rgb", "no"], 2, ["transparent_rgb must be one of"]),
+        (
+            ["-k", "2", "--protect", "1", "--protect-pixels", "1"],
+            2,
+            ["max_error=1 cannot be kept with 2 colors"],
+        ),
+        (["--palette", "#000", "--lock", "#fff"], 2, ["lock would have no effect"]),
+        (["--lock", "#000,#111,#222", "-k", "2"], 2, ["lock must have at most"]),
+    ],
+)
+def test_wrong_options_are_one_line_and_write_nothing(
+    folder, capsys, arguments, code, parts
+):
+    (folder / "bad.gpl").write_text("GIMP Palette\n300 12 9\n")
+    Image.new("L", (3, 3)).save("small.png")
+    Image.new("L", (160, 120)).save("black.png")
+    before = sorted(os.listdir())
+    assert cli.main(["in.png", *arguments]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert is_one_line(captured.err, *parts)
+    assert sorted(os.listdir()) == before

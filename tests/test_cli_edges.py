@@ -164,6 +164,14 @@ def test_no_argument_breaks_the_line_or_the_terminal(folder, capsys, arguments, 
         (["--seed", "-3"], {"seed": -3}),
         (["--effort", "best"], {"effort": "best"}),
         (["--threads", "2"], {"threads": 2}),
+        (["--space", "lab"], {"space": "lab"}),
+        (["--dither"], {"dither": "floyd-steinberg"}),
+        (["--dither", "0.5"], {"dither": 0.5}),
+        (["--lock", "#123"], {"lock": ["#123"]}),
+        (["--palette", "#123,456"], {"palette": ["#123", "456"]}),
+        (["--protect"], {"max_error": 40}),
+        (["--protect-pixels", "3"], {"protect_pixels": 3}),
+        (["--transparent-rgb", "keep"], {"transparent_rgb": "keep"}),
     ],
 )
 def test_every_option_reaches_the_library(monkeypatch, arguments, given):
@@ -177,6 +185,9 @@ def test_every_option_reaches_the_library(monkeypatch, arguments, given):
     assert cli.main(["in.png", *arguments]) == 1
     default = {"source": "in.png", "target": None, "colors": 256}
     default |= {"force": False, "effort": "balanced", "seed": 0, "threads": None}
+    default |= {"space": "srgb", "dither": False, "transparent_rgb": "zero"}
+    names = "palette", "lock", "weights", "max_error", "protect_pixels"
+    default |= dict.fromkeys(names)
     assert asked == default | given
 
 

@@ -98,8 +98,6 @@ def test_floats_are_rounded(dtype):
         (np.zeros((2, 2), np.int8), TypeError, "got int8"),
         (np.zeros((2, 2), complex), TypeError, "got complex128"),
         (np.zeros((2, 2), object), TypeError, "got object"),
-        (np.dstack([RGB, OPAQUE - 1]), ValueError, "transparent"),
-        (np.dstack([GREY, OPAQUE - 1]), ValueError, "transparent"),
         ("in.jpg", TypeError, "got str; quantize_file"),
         (b"in.jpg", TypeError, "got bytes; quantize_file"),
         (None, TypeError, "got object"),
@@ -145,8 +143,6 @@ def test_pillow_modes_of_16_and_32_bits():
 @pytest.mark.parametrize(
     ("image", "what"),
     [
-        (Image.new("RGBA", (2, 2), (1, 2, 3, 254)), "transparent"),
-        (Image.new("LA", (2, 2), (1, 0)), "transparent"),
         (Image.new("RGB", (0, 4)), "no pixels: 0 x 4"),
         (Image.new("I", (2, 2), -1), "mode I must hold 0..65535, got -1"),
         (Image.new("I", (2, 2), 65536), "mode I must hold 0..65535"),
@@ -159,11 +155,27 @@ def test_pillow_images_that_cannot_be_taken(image, what):
     assert str(caught.value).startswith("image")
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_alpha_of_pillow_images_becomes_what_pillow_says(mode):
+    image = Image.fromarray(np.dstack([RGB, OPAQUE - 1]), "RGBA")
+    if mode == "PA":
+        image = image.convert("P").convert("PA")
+        image.putpixel((0, 0), (3, 128))
+    image = image.convert(mode)
+    assert np.array_equal(as_pixels(image), np.asarray(image.convert("RGBA")))
+
+
+def test_alpha_of_arrays_is_kept():
+    assert np.array_equal(as_pixels(np.dstack([RGB, OPAQUE - 1]))[..., :3], RGB)
+    pixels = as_pixels(np.dstack([GREY, OPAQUE - 1]))
+    assert np.array_equal(pixels, np.dstack([GREY, GREY, GREY, OPAQUE - 1]))
+
+
 def test_a_transparent_color_of_a_palette_is_seen():
     image = Image.fromarray(RGB).quantize(8)
     image.info["transparency"] = 0
-    with pytest.raises(ValueError, match="transparent"):
-        as_pixels(image)
+    alpha = np.where(np.asarray(image) == 0, 0, 255)
+    assert np.array_equal(as_pixels(image)[..., 3], alpha)
 
 
 # ---- reading
@@ -286,10 +298,12 @@ def test_a_directory_is_refused(tmp_path):
         read_pixels(tmp_path)
 
 
-def test_transparent_files_are_refused(tmp_path):
+def test_transparent_files_keep_their_alpha(tmp_path):
     Image.fromarray(np.dstack([RGB, OPAQUE - 1])).save(tmp_path / "a.png")
-    with pytest.raises(kquant.ImageFileError, match="transparent"):
-        kquant.quantize_file(tmp_path / "a.png")
+    report = kquant.quantize_file(tmp_path / "a.png", colors=20)
+    written = np.asarray(Image.open(report.target).convert("RGBA"))
+    assert (written[..., 3] == 254).all()
+    assert np.array_equal(written, report.image.to_array())
 
 
 @pytest.mark.parametrize("limit", [400, 1000])

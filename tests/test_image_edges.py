@@ -62,25 +62,26 @@ def test_premultiplied_modes_give_their_colours(mode):
 
 
 @pytest.mark.parametrize(
-    ("mode", "color", "value"),
+    ("mode", "color", "value", "alpha"),
     [
-        ("La", (9, 254), None),
-        ("RGBa", (9, 9, 9, 254), None),
-        ("PA", (9, 0), None),
-        ("P", 1, 1),
-        ("P", 1, b"\xff\xfe"),
-        ("L", 7, 7),
-        ("RGB", (1, 2, 3), (1, 2, 3)),
-        ("I;16", 7, 7),
-        ("I", 700, 700),
+        ("La", (9, 254), None, 254),
+        ("RGBa", (9, 9, 9, 254), None, 254),
+        ("PA", (9, 0), None, 0),
+        ("P", 1, 1, 0),
+        ("P", 1, b"\xff\xfe", 254),
+        ("L", 7, 7, 0),
+        ("RGB", (1, 2, 3), (1, 2, 3), 0),
+        ("I;16", 7, 7, 0),
+        ("I", 700, 700, 0),
     ],
 )
-def test_transparency_of_any_mode_is_refused(mode, color, value):
+def test_transparency_of_any_mode_is_seen(mode, color, value, alpha):
     image = Image.new(mode, (3, 2), color)
     if value is not None:
         image.info["transparency"] = value
-    with pytest.raises(kquant.InvalidValueError, match=r"^image has transparent"):
-        as_pixels(image)
+    pixels = as_pixels(image)
+    assert pixels.shape == (2, 3, 4)
+    assert (pixels[..., 3] == alpha).all()
 
 
 @pytest.mark.parametrize("form", ["L", "P", "RGB"])

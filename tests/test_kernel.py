@@ -12,23 +12,39 @@ from hypothesis import strategies as st
 from kquant import _kernel
 from kquant.histogram import Histogram, morton_codes
 from kquant.points import Points
+from kquant.space import check_space
+
+SRGB = check_space("srgb")
 
 SIZES = [1, 2, 3, 15, 16, 17, 31, 33, 64, 127, 128, 129, 130, 1000, 20_000]
 
 
-def make_points(n, seed=0, clustered=False):
+def make_points(n, seed=0, clustered=False, channels=3):
     """At most n distinct colours with weights, as points and as plain arrays."""
     chance = np.random.default_rng(seed)
     if clustered:
-        colors = np.clip(chance.normal(90, 12, (n, 3)), 0, 255).astype(np.uint8)
+        colors = np.clip(chance.normal(90, 12, (n, channels)), 0, 255).astype(np.uint8)
     else:
-        colors = chance.integers(0, 256, (n, 3), np.uint8)
+        colors = chance.integers(0, 256, (n, channels), np.uint8)
     histogram = Histogram(colors, chance.integers(1, 1000, n))
-    return Points.of(histogram), histogram
+    return Points.of(histogram, SRGB), histogram
 
 
 def as_coords(histogram):
-    return histogram.colors.astype(np.int64) * _kernel.ONE
+    """(n, 4) int64: the channels on the grid; with alpha, premultiplied from grey."""
+    colors = histogram.colors.astype(np.int64)
+    if colors.shape[1] == 3:
+        return np.pad(colors * _kernel.ONE, ((0, 0), (0, 1)))
+    alpha = colors[:, 3:]
+    middle = 255 * _kernel.ONE // 2
+    parts = (colors[:, :3] * _kernel.ONE - middle) * alpha / 255
+    rounded = np.sign(parts) * np.floor(np.abs(parts) + 0.5)
+    opaque = int(3**0.5 / 2 * 255 * _kernel.ONE + 0.5)
+    return np.hstack([middle + rounded, (2 * opaque * alpha + 255) // 510]).astype(int)
+
+
+def as_centroids(coords):
+    return np.ascontiguousarray(coords, np.int16)
 
 
 def assign(points, centroids, labels=None, sums=None):
@@ -37,14 +53,14 @@ def assign(points, centroids, labels=None, sums=None):
         sums = np.zeros((len(centroids), _kernel.SUMS), np.int64)
         sums[0] = points.total
     roots = points.tree.roots
-    changed = points.tree.assign(0, roots, np.int16(centroids), labels, sums)
+    changed = points.tree.assign(0, roots, as_centroids(centroids), labels, sums)
     return labels, sums, changed
 
 
 def sums_of(histogram, labels, k):
-    sums = np.zeros((k, 4), np.int64)
+    sums = np.zeros((k, _kernel.SUMS), np.int64)
     np.add.at(sums[:, 0], labels, histogram.counts)
-    for c in range(3):
+    for c in range(4):
         np.add.at(sums[:, c + 1], labels, histogram.counts * as_coords(histogram)[:, c])
     return sums
 
@@ -52,10 +68,11 @@ def sums_of(histogram, labels, k):
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("k", [1, 2, 3, 16, 17, 255, 256])
 @pytest.mark.parametrize("clustered", [False, True])
-def test_assign_finds_the_nearest_and_keeps_the_sums(level, n, k, clustered):
-    points, histogram = make_points(n, n + k, clustered)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_assign_finds_the_nearest_and_keeps_the_sums(level, n, k, clustered, channels):
+    points, histogram = make_points(n, n + k, clustered, channels)
     chance = np.random.default_rng(k)
-    centroids = as_coords(make_points(k, k, clustered)[1])
+    centroids = as_coords(make_points(k, k, clustered, channels)[1])
     centroids = centroids[chance.permutation(len(centroids))]
     k = len(centroids)
     labels, sums, changed = assign(points, centroids)
@@ -64,7 +81,8 @@ def test_assign_finds_the_nearest_and_keeps_the_sums(level, n, k, clustered):
     assert np.array_equal(sums, sums_of(histogram, labels, k))
     assert changed == np.count_nonzero(expected)
     # Once more from there, with centroids that are on the fine grid.
-    centroids = np.clip(centroids + chance.integers(-99, 100, (k, 3)), 0, 16320)
+    moves = chance.integers(-99, 100, (k, 4)) * (np.arange(4) < channels)
+    centroids = np.clip(centroids + moves, 0, 16320)
     labels, sums, changed = assign(points, centroids, labels, sums)
     again = oracle.nearest(as_coords(histogram), centroids)
     assert np.array_equal(labels, again)
@@ -72,31 +90,33 @@ def test_assign_finds_the_nearest_and_keeps_the_sums(level, n, k, clustered):
     assert changed == np.count_nonzero(again != expected)
 
 
+@pytest.mark.parametrize("channels", [3, 4])
 @settings(max_examples=60)
-@given(
-    colors=st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=300),
-    centroids=st.lists(st.tuples(*[st.integers(0, 16320)] * 3), min_size=1, max_size=9),
-    level=st.sampled_from(LEVELS),
-)
-def test_assign_is_exact_for_any_colors_and_centroids(colors, centroids, level):
+@given(data=st.data(), level=st.sampled_from(LEVELS))
+def test_assign_is_exact_for_any_colors_and_centroids(channels, data, level):
+    color = st.tuples(*[st.integers(0, 255)] * channels)
+    centroid = st.tuples(*[st.integers(0, 16320)] * channels)
+    colors = data.draw(st.lists(color, min_size=1, max_size=300))
+    centroids = np.array(data.draw(st.lists(centroid, min_size=1, max_size=9)))
+    centroids = np.pad(centroids, ((0, 0), (0, 4 - channels)))
     histogram = Histogram(colors, [1] * len(colors))
     _kernel.use_level(level)
-    labels, _, _ = assign(Points.of(histogram), np.array(centroids))
+    labels, _, _ = assign(Points.of(histogram, SRGB), centroids)
     _kernel.use_level(BEST)
     assert np.array_equal(labels, oracle.nearest(as_coords(histogram), centroids))
 
 
 def test_ties_go_to_the_lowest_index(level):
     points, _ = make_points(500)
-    centroids = np.repeat([[8000, 8000, 8000]], 200, axis=0)
+    centroids = np.repeat([[8000, 8000, 8000, 0]], 200, axis=0)
     labels, _, _ = assign(points, centroids)
     assert not labels.any()
     # Corners of a cube around a middle that is equally far from all of them.
     corners = np.array(np.meshgrid([0, 255], [0, 255], [0, 254])).reshape(3, -1).T
-    middle = Points.of(Histogram([[127, 127, 127]], [1]))
-    corners = np.ascontiguousarray(corners[::-1] * _kernel.ONE, np.int16)
+    middle = Points.of(Histogram([[127, 127, 127]], [1]), SRGB)
+    corners = np.pad(corners[::-1] * _kernel.ONE, ((0, 0), (0, 1)))
     labels, _, _ = assign(middle, corners)
-    expected = oracle.nearest([[127 * 64] * 3], corners)
+    expected = oracle.nearest([[127 * 64] * 3 + [0]], corners)
     assert np.array_equal(labels, expected)
 
 
@@ -104,7 +124,7 @@ def test_parts_of_the_tree_add_up(level):
     points, histogram = make_points(30_000, 5)
     centroids = as_coords(make_points(64, 6)[1]).astype(np.int16)
     labels = np.zeros(len(points), np.uint8)
-    sums = np.zeros((64, 4), np.int64)
+    sums = np.zeros((64, _kernel.SUMS), np.int64)
     sums[0] = points.total
     for first in range(points.tree.roots):
         change = np.zeros_like(sums)
@@ -114,41 +134,40 @@ def test_parts_of_the_tree_add_up(level):
     assert np.array_equal(sums, sums_of(histogram, labels, 64))
 
 
-@pytest.mark.parametrize("grid", [1, 64])
-def test_update_is_the_nearest_grid_point_to_the_mean(grid):
-    points, histogram = make_points(5000, 1)
-    centroids = as_coords(make_points(20, 2)[1])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_update_is_the_nearest_grid_point_to_the_mean(channels):
+    points, histogram = make_points(5000, 1, channels=channels)
+    centroids = as_coords(make_points(20, 2, channels=channels)[1])
     labels, sums, _ = assign(points, centroids)
-    moved = centroids.astype(np.int16)
-    count = _kernel.update(sums, grid, moved)
+    moved = as_centroids(centroids)
+    count = _kernel.update(sums, moved)
     for k in range(20):
         weights = histogram.counts[labels == k]
         mean = np.average(as_coords(histogram)[labels == k], axis=0, weights=weights)
-        assert (moved[k] % grid == 0).all()
-        assert (np.abs(moved[k] - mean) <= grid / 2 + 1e-9).all()
+        assert (np.abs(moved[k] - mean) <= 0.5 + 1e-9).all()
     assert count == (moved != centroids).any(axis=1).sum()
 
 
 def test_update_leaves_an_empty_cluster_where_it_is():
-    centroids = np.array([[1, 2, 3], [4, 5, 6]], np.int16)
-    sums = np.array([[0, 0, 0, 0], [2, 20, 22, 24]], np.int64)
-    assert _kernel.update(sums, 1, centroids) == 1
-    assert centroids.tolist() == [[1, 2, 3], [10, 11, 12]]
+    centroids = np.array([[1, 2, 3, 9], [4, 5, 6, 9]], np.int16)
+    sums = np.array([[0, 0, 0, 0, 0], [2, 20, 22, 24, 26]], np.int64)
+    assert _kernel.update(sums, centroids) == 1
+    assert centroids.tolist() == [[1, 2, 3, 9], [10, 11, 12, 13]]
 
 
-def test_a_lloyd_iteration_never_raises_the_error(level):
-    points, _ = make_points(20_000, 3)
-    for grid in (1, 64):
-        centroids = as_coords(make_points(100, 4)[1]).astype(np.int16)
-        labels, sums, _ = assign(points, centroids)
-        error = _kernel.error(sums, centroids, points.energy)
-        for _ in range(30):
-            _kernel.update(sums, grid, centroids)
-            updated = _kernel.error(sums, centroids, points.energy)
-            assign(points, centroids, labels, sums)
-            assigned = _kernel.error(sums, centroids, points.energy)
-            assert assigned <= updated <= error
-            error = assigned
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_lloyd_iteration_never_raises_the_error(level, channels):
+    points, _ = make_points(20_000, 3, channels=channels)
+    centroids = as_centroids(as_coords(make_points(100, 4, channels=channels)[1]))
+    labels, sums, _ = assign(points, centroids)
+    error = _kernel.error(sums, centroids, points.energy)
+    for _ in range(30):
+        _kernel.update(sums, centroids)
+        updated = _kernel.error(sums, centroids, points.energy)
+        assign(points, centroids, labels, sums)
+        assigned = _kernel.error(sums, centroids, points.energy)
+        assert assigned <= updated <= error
+        error = assigned
 
 
 def test_error_is_the_weighted_squared_distance():
@@ -157,7 +176,7 @@ def test_error_is_the_weighted_squared_distance():
     labels, sums, _ = assign(points, centroids)
     distances = ((as_coords(histogram) - centroids[labels]) ** 2).sum(axis=1)
     expected = (distances * histogram.counts).sum() / _kernel.ONE**2
-    error = _kernel.error(sums, np.int16(centroids), points.energy)
+    error = _kernel.error(sums, as_centroids(centroids), points.energy)
     assert error == pytest.approx(expected, rel=1e-9)
 
 
@@ -167,8 +186,29 @@ def test_measure_is_exact():
     labels = oracle.nearest(histogram.colors, palette).astype(np.uint8)
     distances = ((histogram.colors.astype(int) - palette[labels]) ** 2).sum(axis=1)
     total = (distances * histogram.counts).sum()
-    measured = _kernel.measure(histogram.colors, histogram.counts, labels, palette)
-    assert measured == (total, distances.max())
+    row = histogram.colors[np.newaxis], labels[np.newaxis], palette
+    assert _kernel.measure(*row, histogram.counts[np.newaxis]) == (
+        total,
+        distances.max(),
+    )
+    assert _kernel.measure(*row) == (distances.sum(), distances.max())
+
+
+def test_measure_with_alpha_is_the_mean_over_black_and_white():
+    _, histogram = make_points(3000, 9, channels=4)
+    palette = make_points(7, 10, channels=4)[1].colors
+    labels = np.random.default_rng(1).integers(0, 7, len(histogram)).astype(np.uint8)
+    shown = [
+        [c[:, :3] * (c[:, 3:] / 255) + back * (1 - c[:, 3:] / 255) for back in (0, 255)]
+        for c in (histogram.colors, palette[labels])
+    ]
+    distances = (
+        ((np.array(shown[0]) - np.array(shown[1])) ** 2).sum(axis=2).mean(axis=0)
+    )
+    row = histogram.colors[np.newaxis], labels[np.newaxis], palette
+    total, largest = _kernel.measure(*row, histogram.counts[np.newaxis])
+    assert total == pytest.approx((distances * histogram.counts).sum(), rel=1e-12)
+    assert largest == pytest.approx(distances.max(), rel=1e-12)
 
 
 def test_codes_interleave_the_bits():
@@ -176,11 +216,47 @@ def test_codes_interleave_the_bits():
     assert morton_codes(colors).tolist() == [oracle.interleave(c) for c in colors]
 
 
+def interleave_four(color):
+    """Bits of r, g, b, a in turn, highest first; 0 for all that is transparent."""
+    bits = [f"{channel:08b}" for channel in color]
+    code = int("".join(r + g + b + a for r, g, b, a in zip(*bits, strict=True)), 2)
+    return code if color[3] else 0
+
+
+def test_codes_with_alpha_interleave_four():
+    colors = np.random.default_rng(0).integers(0, 256, (500, 4), np.uint8)
+    colors[::5, 3] = 0
+    codes = morton_codes(colors)
+    assert codes.tolist() == [interleave_four(c) for c in colors]
+    back = np.empty_like(colors)
+    _kernel.colors(codes, back)
+    colors[colors[:, 3] == 0] = 0
+    assert np.array_equal(back, colors)
+    pixels = np.empty(500, np.uint32)
+    _kernel.pixel_codes(colors.reshape(20, 25, 4), pixels)
+    assert np.array_equal(pixels, codes)
+
+
+@pytest.mark.parametrize("n", [1, 2, 100, 5000])
+def test_tables_of_colors_find_every_pixel(n):
+    _, histogram = make_points(n, 31, clustered=True, channels=4)
+    pixels = np.random.default_rng(1).choice(histogram.colors, (37, 41))
+    labels = np.random.default_rng(2).integers(0, 256, len(histogram)).astype(np.uint8)
+    table = np.empty(1 << (2 * len(histogram) - 1).bit_length(), np.uint32)
+    _kernel.hash_build(histogram.codes, table)
+    indices, row = np.empty((37, 41), np.uint8), np.empty(41, np.uint32)
+    _kernel.hash_lookup(pixels, histogram.codes, table, labels, row, indices)
+    places = {tuple(c): i for i, c in enumerate(histogram.colors.tolist())}
+    expected = [labels[places[tuple(c)]] for c in pixels.reshape(-1, 4).tolist()]
+    assert indices.ravel().tolist() == expected
+
+
 @pytest.mark.parametrize("capacity", [1, 2, 7, 100, 10**6])
-def test_blocks_are_runs_of_one_prefix_and_not_above_capacity(capacity):
-    points, _ = make_points(5000, 11, clustered=True)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_blocks_are_runs_of_one_prefix_and_not_above_capacity(capacity, channels):
+    points, _ = make_points(5000, 11, clustered=True, channels=channels)
     start = np.empty(len(points) + 1, np.uint32)
-    count = _kernel.blocks(points.codes, capacity, start)
+    count = _kernel.blocks(points.codes, 8 * channels, capacity, start)
     start = start[: count + 1].astype(int)
     assert start[0] == 0
     assert start[-1] == len(points)
@@ -194,46 +270,51 @@ def test_blocks_are_runs_of_one_prefix_and_not_above_capacity(capacity):
         assert shared.sum() == ((points.codes >= low) & (points.codes <= high)).sum()
 
 
-def test_cell_counts_are_distinct_prefixes():
-    points, _ = make_points(4000, 12, clustered=True)
-    cells = np.empty(_kernel.CODE_BITS + 1, np.uintp)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_cell_counts_are_distinct_prefixes(channels):
+    points, _ = make_points(4000, 12, clustered=True, channels=channels)
+    most = 8 * channels
+    cells = np.empty(most + 1, np.uintp)
     _kernel.cell_counts(points.codes, cells)
-    expected = [len(np.unique(points.codes >> (24 - bits))) for bits in range(25)]
+    codes = points.codes.astype(np.uint64)
+    expected = [len(np.unique(codes >> np.uint64(most - b))) for b in range(most + 1)]
     assert cells.tolist() == expected
 
 
-@pytest.mark.parametrize("bits", [0, 1, 8, 15, 23, 24])
-def test_coarsened_points_are_the_means_of_their_cells(bits):
-    points, histogram = make_points(4000, 13)
-    cells = np.unique(points.codes >> (24 - bits))
+@pytest.mark.parametrize("shift", [24, 23, 16, 9, 1, 0])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_coarsened_points_are_the_means_of_their_cells(shift, channels):
+    points, histogram = make_points(4000, 13, channels=channels)
+    cells = np.unique(points.codes >> shift)
     codes = np.empty(len(cells), np.uint32)
     weights = np.empty(len(cells), np.int64)
-    coords = np.empty((3, len(cells) + _kernel.LANES), np.int16)
+    coords = np.empty((channels, len(cells) + _kernel.LANES), np.int16)
     first = np.empty(len(cells) + 1, np.uint32)
-    sums = np.empty((len(cells), 4), np.int64)
+    sums = np.empty((len(cells), _kernel.SUMS), np.int64)
     outputs = first, sums, codes, coords, weights
-    m = points.tree.coarsen(points.codes, bits, *outputs)
-    of = np.searchsorted(cells, points.codes >> (24 - bits))
+    m = points.tree.coarsen(points.codes, shift, *outputs)
+    of = np.searchsorted(cells, points.codes >> shift)
     assert np.array_equal(sums, sums_of(histogram, of, len(cells)))
     assert np.array_equal(np.repeat(np.arange(m), np.diff(first.astype(int))), of)
     # Labels of cells become those of their points, and the sums follow.
-    cell_labels = np.random.default_rng(bits).integers(0, 9, m).astype(np.uint8)
-    labels, inherited = np.empty(len(points), np.uint8), np.zeros((9, 4), np.int64)
+    cell_labels = np.random.default_rng(shift).integers(0, 9, m).astype(np.uint8)
+    labels = np.empty(len(points), np.uint8)
+    inherited = np.zeros((9, _kernel.SUMS), np.int64)
     _kernel.inherit(first, sums, cell_labels, labels, inherited)
     assert np.array_equal(labels, cell_labels[of])
     assert np.array_equal(inherited, sums_of(histogram, labels, 9))
     assert m == len(cells)
-    assert codes.tolist() == (cells << (24 - bits)).tolist()
+    assert codes.tolist() == (cells << shift).tolist()
     for i, cell in enumerate(cells):
-        inside = points.codes >> (24 - bits) == cell
+        inside = points.codes >> shift == cell
         counts = histogram.counts[inside]
         mean = np.average(as_coords(histogram)[inside], axis=0, weights=counts)
         assert weights[i] == counts.sum()
-        assert (np.abs(coords[:, i] - mean) <= 0.5 + 1e-9).all()
+        assert (np.abs(coords[:, i] - mean[:channels]) <= 0.5 + 1e-9).all()
 
 
 def start(points, k):
-    centroids = np.empty((k, 3), np.int16)
+    centroids = np.empty((k, 4), np.int16)
     order, bins = np.empty(len(points), np.uint32), np.empty(len(points), np.uint8)
     used = points.tree.start(order, bins, centroids)
     return centroids[:used]
@@ -250,15 +331,17 @@ def error_of(histogram, centroids):
     return (distances * histogram.counts).sum()
 
 
-def test_start_with_one_centroid_is_the_mean():
-    points, histogram = make_points(1000, 14)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_start_with_one_centroid_is_the_mean(channels):
+    points, histogram = make_points(1000, 14, channels=channels)
     mean = np.average(as_coords(histogram), axis=0, weights=histogram.counts)
     assert np.abs(start(points, 1)[0] - mean).max() <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("k", [2, 5, 64, 256])
-def test_start_is_distinct_and_better_than_a_random_one(k):
-    points, histogram = make_points(3000, 15)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_start_is_distinct_and_better_than_a_random_one(k, channels):
+    points, histogram = make_points(3000, 15, channels=channels)
     centroids = start(points, k)
     assert len(np.unique(centroids, axis=0)) == k
     chance = np.random.default_rng(0)
@@ -283,12 +366,13 @@ def best_cut_gain(coords, counts):
     return ((sums**2).sum(axis=1) * total / weights / (total - weights)).max()
 
 
-def test_splits_remove_as_much_error_as_they_say():
-    points, histogram = make_points(4000, 17, clustered=True)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_splits_remove_as_much_error_as_they_say(channels):
+    points, histogram = make_points(4000, 17, clustered=True, channels=channels)
     centroids = start(points, 12)
     labels, sums, _ = assign(points, centroids)
-    _kernel.update(sums, 1, centroids)
-    gains, halves = np.empty(12), np.zeros((12, 2, 3), np.int16)
+    _kernel.update(sums, centroids)
+    gains, halves = np.empty(12), np.zeros((12, 2, 4), np.int16)
     scratch = np.empty((12, _kernel.BINS, _kernel.SUMS))
     points.tree.splits(labels, scratch, gains, halves)
     for k in range(12):
@@ -303,8 +387,9 @@ def test_splits_remove_as_much_error_as_they_say():
         assert gains[k] > 0.9 * best_cut_gain(coords, counts)
 
 
-def test_merges_name_the_cheapest_partner():
-    points, _ = make_points(4000, 18)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_merges_name_the_cheapest_partner(channels):
+    points, _ = make_points(4000, 18, channels=channels)
     centroids = start(points, 30)
     _, sums, _ = assign(points, centroids)
     costs, partners = np.empty(30), np.empty(30, np.int32)
@@ -319,14 +404,15 @@ def test_merges_name_the_cheapest_partner():
 
 def test_merges_of_one_cluster_have_no_partner():
     costs, partners = np.empty(1), np.empty(1, np.int32)
-    sums, centroids = np.ones((1, 4), np.int64), np.ones((1, 3), np.int16)
+    sums, centroids = np.ones((1, 5), np.int64), np.ones((1, 4), np.int16)
     _kernel.merges(sums, centroids, costs, partners)
     assert partners[0] == 0
     assert costs[0] > 1e300
 
 
-def test_total_is_all_points_together():
-    points, histogram = make_points(3000, 19)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_total_is_all_points_together(channels):
+    points, histogram = make_points(3000, 19, channels=channels)
     coords, counts = as_coords(histogram), histogram.counts
     total = [counts.sum(), *(coords * counts[:, None]).sum(axis=0)]
     assert points.total.tolist() == total
@@ -340,8 +426,7 @@ def test_total_is_all_points_together():
         (lambda v: v.tree.assign(0, 1, v.c[:0], v.labels, v.sums[:0]), "centroids"),
         (lambda v: v.tree.assign(0, 1, v.c, v.labels[1:], v.sums), "labels"),
         (lambda v: v.tree.assign(0, 1, v.c, v.labels, v.sums[1:]), "sums"),
-        (lambda v: _kernel.update(v.sums[1:], 1, v.c), "sums"),
-        (lambda v: _kernel.update(v.sums, 0, v.c), "grid"),
+        (lambda v: _kernel.update(v.sums[1:], v.c), "sums"),
         (lambda v: v.tree.start(v.order[1:], v.labels, v.c), "order"),
         (lambda v: v.tree.start(v.order, v.labels[1:], v.c), "order"),
     ],
@@ -354,7 +439,7 @@ def test_buffers_of_a_wrong_size_are_refused(call, what):
         c=start(points, 4),
         order=np.zeros(len(points), np.uint32),
         labels=np.zeros(len(points), np.uint8),
-        sums=np.zeros((4, 4), np.int64),
+        sums=np.zeros((4, _kernel.SUMS), np.int64),
     )
     with pytest.raises(ValueError, match=f"kernel: {what}"):
         call(values)

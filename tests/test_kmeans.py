@@ -9,14 +9,23 @@ import pytest
 
 import kquant
 from kquant import Histogram, _kernel, kmeans, reference
-from kquant.lloyd import Lloyd, start
+from kquant import lloyd as lloyd_
+from kquant.kmeans import NONE_LOCKED, Rounded
+from kquant.lloyd import Lloyd
 from kquant.parallel import Workers
 from kquant.points import Points
+from kquant.space import check_space
+
+SRGB = check_space("srgb")
+
+
+def start(points, k, workers, locked=NONE_LOCKED):
+    return lloyd_.start(points, k, workers, locked)
 
 
 @pytest.fixture(scope="module")
 def points():
-    return Points.of(Histogram.from_image(oracle.photo(1, 200, 300)))
+    return Points.of(Histogram.from_image(oracle.photo(1, 200, 300)), SRGB)
 
 
 @pytest.fixture
@@ -29,7 +38,7 @@ def workers():
 def test_iterations_reach_the_error_of_numpy(points, workers, k):
     pixels = oracle.photo(1, 200, 300).reshape(-1, 3).astype(np.float32)
     lloyd = start(points, k, workers)
-    centroids = lloyd.centroids / _kernel.ONE
+    centroids = lloyd.centroids[:, :3] / _kernel.ONE
     means = reference.lloyd(pixels, centroids, 10)
     error = reference.mse(pixels, means, reference.assign(pixels, means))
     lloyd.iterate(10)
@@ -62,24 +71,26 @@ def test_escape_finds_a_cluster_that_a_bad_start_missed(workers):
     chance = np.random.default_rng(0)
     centers = np.array([[30, 30, 30], [60, 30, 30], [200, 200, 40], [40, 220, 220]])
     colors = (centers[:, None] + chance.integers(-6, 7, (4, 300, 3))).reshape(-1, 3)
-    points = Points.of(Histogram(colors, np.ones(len(colors), int)))
+    points = Points.of(Histogram(colors, np.ones(len(colors), int)), SRGB)
     # Three centroids share one cluster, one has to serve the other three.
     bad = np.array([[30, 30, 30], [28, 33, 30], [33, 28, 30], [150, 150, 100]])
-    lloyd = Lloyd(points, bad * _kernel.ONE, workers)
+    lloyd = Lloyd(points, np.pad(bad * _kernel.ONE, ((0, 0), (0, 1))), workers)
     lloyd.assign()
     lloyd.iterate(20)
     stuck = lloyd.error()
     kmeans.escape(lloyd, kmeans.EFFORTS["balanced"], random.Random(0))
     lloyd.iterate(20)
     assert lloyd.error() < 0.2 * stuck
-    found = oracle.nearest(lloyd.centroids / _kernel.ONE, centers)
+    found = oracle.nearest(lloyd.centroids[:, :3] / _kernel.ONE, centers)
     assert sorted(found) == [0, 1, 2, 3]
 
 
 def test_more_tries_never_end_higher(points, workers):
     how = kmeans.EFFORTS["fast"]
     errors = [
-        kmeans.search(points, 24, replace(how, trials=24 * n), 0, workers).error()
+        kmeans.search(
+            points, 24, replace(how, trials=24 * n), 0, workers, NONE_LOCKED
+        ).error()
         for n in (1, 2, 5)
     ]
     assert errors == sorted(errors, reverse=True)
@@ -110,26 +121,40 @@ def test_no_cluster_is_in_two_moves():
         assert len(set(touched)) == len(touched)
 
 
-def test_rounding_ends_distinct_used_and_on_the_grid(workers):
+@pytest.mark.parametrize("locked", [0, 3, 200])
+def test_rounding_ends_distinct_used_and_on_the_grid(workers, locked):
     colors = np.stack(np.meshgrid(*[np.arange(50, 58)] * 3), -1).reshape(-1, 3)
     histogram = Histogram(colors, np.ones(512, int))
-    lloyd = start(Points.of(histogram), 200, workers)
-    kmeans.round_centroids(lloyd, histogram.colors)
+    entries = SRGB.entries(histogram.colors[:locked])
+    lloyd = start(Points.of(histogram, SRGB), 200, workers, entries)
+    rounded = Rounded(lloyd, SRGB, histogram.colors)
+    rounded.optimize()
     assert (lloyd.centroids % _kernel.ONE == 0).all()
+    assert np.array_equal(lloyd.centroids[:, :3] // _kernel.ONE, rounded.palette)
     assert len(np.unique(lloyd.centroids, axis=0)) == 200
+    assert np.array_equal(lloyd.centroids[:locked], entries)
     assert (lloyd.sums[:, 0] > 0).all()
 
 
 def test_empty_clusters_go_to_the_colors_that_cost_most(workers):
     colors = np.array([[0, 0, 0], [1, 1, 1], [9, 9, 9], [255, 255, 255]])
     histogram = Histogram(colors, [1000, 900, 5, 1])
-    bad = np.array([[0, 0, 0], [0, 0, 0]], np.int16)
-    lloyd = Lloyd(Points.of(histogram), bad, workers)
+    bad = np.array([[0, 0, 0, 0], [0, 0, 0, 0]], np.int16)
+    lloyd = Lloyd(Points.of(histogram, SRGB), bad, workers)
     lloyd.assign()
-    assert kmeans._fill_empty(lloyd, histogram.colors)
+    rounded = Rounded(lloyd, SRGB, histogram.colors)
+    assert rounded._fill_empty()
     # 1 * 3 * 255**2 is more than 900 * 3 or 5 * 3 * 81.
-    assert (lloyd.centroids[1] // _kernel.ONE).tolist() == [255, 255, 255]
-    assert not kmeans._fill_empty(lloyd, histogram.colors)
+    assert rounded.palette[1].tolist() == [255, 255, 255]
+    assert (lloyd.centroids[1, :3] // _kernel.ONE).tolist() == [255, 255, 255]
+    assert not rounded._fill_empty()
+
+
+def test_locked_centroids_never_move(points, workers):
+    locked = SRGB.entries(np.array([[255, 0, 0], [0, 255, 0]], np.uint8))
+    found = kmeans.search(points, 24, kmeans.EFFORTS["balanced"], 0, workers, locked)
+    assert np.array_equal(found.centroids[:2], locked)
+    assert found.assign() == 0
 
 
 def test_coarse_points_keep_weight_and_mean(points):

@@ -116,7 +116,7 @@ def test_repeated_colors_are_kept():
         ([], ValueError, "palette must be"),
         (np.zeros((0, 3), np.uint8), ValueError, "1..256 colours, got 0"),
         (np.zeros((257, 3), np.uint8), ValueError, "1..256 colours, got 257"),
-        (np.zeros((4, 4), np.uint8), ValueError, "palette must be"),
+        (np.zeros((4, 5), np.uint8), ValueError, "palette must be"),
         (np.zeros(3, np.uint8), ValueError, "palette must be"),
         ([(1, 2, 256)], ValueError, r"got \(1, 2, 256\) at index 0"),
         ([(1, 2, 3), (-1, 2, 3)], ValueError, r"got \(-1, 2, 3\) at index 1"),

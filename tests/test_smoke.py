@@ -13,9 +13,10 @@ import kquant
 from kquant import _kernel
 
 MODULES = [
-    "__main__", "_kernel", "bench", "cli", "console", "errors", "histogram", "image",
-    "indexed", "kmeans", "lloyd", "palette", "parallel", "peers", "pipeline",
-    "points",    "reference",
+    "__main__", "_kernel", "bench", "cli", "console", "devices", "dither", "errors",
+    "guard", "histogram", "image", "indexed", "kmeans", "lloyd", "palette",
+    "palette_file", "parallel", "peers", "pipeline", "points", "recipe", "reference",
+    "space", "transparent",
 ]  # fmt: skip
 
 

@@ -40,9 +40,51 @@ static inline void to_color(uint32_t code, uint8_t *color)
     color[2] = gather(code);
 }
 
+/* Bit i of the value moved to bit 4 i, a quarter of a code with alpha, from bit 3 i. */
+static inline uint32_t widened(uint8_t value)
+{
+    uint32_t v = value;
+    v = (v | v << 12) & 0x000f000f;
+    v = (v | v << 6) & 0x03030303;
+    return (v | v << 3) & 0x11111111;
+}
+
+static inline uint8_t narrowed(uint32_t code)
+{
+    code &= 0x11111111;
+    code = (code | code >> 3) & 0x03030303;
+    code = (code | code >> 6) & 0x000f000f;
+    return (uint8_t)(code | code >> 12);
+}
+
+static inline uint32_t alpha_code(uint8_t r, uint8_t g, uint8_t b, uint8_t a)
+{
+    if (!a)
+        return 0;
+    return widened(r) << 3 | widened(g) << 2 | widened(b) << 1 | widened(a);
+}
+
 static inline uint32_t pixel_code(const kq_image *image, const uint8_t *pixel)
 {
     return morton(pixel[0], pixel[image->channel], pixel[2 * image->channel]);
+}
+
+/* The code of a pixel that may have alpha. */
+static inline uint32_t any_code(const kq_image *image, const uint8_t *pixel)
+{
+    if (image->channels == KQ_RGB)
+        return pixel_code(image, pixel);
+    return alpha_code(pixel[0], pixel[image->channel], pixel[2 * image->channel],
+                      pixel[3 * image->channel]);
+}
+
+void kq_pixel_codes(const kq_image *image, uint32_t *codes)
+{
+    for (size_t y = 0; y < image->height; y++) {
+        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
+        for (size_t x = 0; x < image->width; x++, pixel += image->pixel)
+            *codes++ = any_code(image, pixel);
+    }
 }
 
 void kq_bucket_sizes(const kq_image *image, uint32_t *sizes)
@@ -68,7 +110,7 @@ void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low)
 
 /* The colours of the lower halves of codes, to be put together with an upper one. */
 typedef struct {
-    uint8_t color[KQ_BUCKETS][KQ_CHANNELS];
+    uint8_t color[KQ_BUCKETS][KQ_RGB];
 } lower_half;
 
 static void fill_lower_half(lower_half *lower)
@@ -80,7 +122,7 @@ static void fill_lower_half(lower_half *lower)
 static inline void put_color(const lower_half *lower, const uint8_t *upper,
                              size_t place, uint8_t *color)
 {
-    for (size_t c = 0; c < KQ_CHANNELS; c++)
+    for (size_t c = 0; c < KQ_RGB; c++)
         color[c] = upper[c] | lower->color[place][c];
 }
 
@@ -95,7 +137,7 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
     for (size_t bucket = first; bucket < last; bucket++) {
         if (bounds[bucket] == bounds[bucket + 1])
             continue;
-        uint8_t upper[KQ_CHANNELS];
+        uint8_t upper[KQ_RGB];
         to_color((uint32_t)(bucket * KQ_BUCKETS), upper);
         memset(used, 0, sizeof used);
         for (uint32_t i = bounds[bucket]; i < bounds[bucket + 1]; i++) {
@@ -106,7 +148,7 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
             for (uint64_t bits = used[word]; bits; bits &= bits - 1) {
                 const size_t place = word * 64 + (size_t)kq_zeros_below(bits);
                 codes[n] = (uint32_t)(bucket * KQ_BUCKETS + place);
-                put_color(&lower, upper, place, colors + KQ_CHANNELS * n);
+                put_color(&lower, upper, place, colors + KQ_RGB * n);
                 counts[n++] = seen[place];
                 seen[place] = 0;
             }
@@ -185,7 +227,7 @@ void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
     while (f < n_full && full[f] / KQ_BUCKETS < first)
         f++;
     for (size_t bucket = first; bucket < last; bucket++) {
-        uint8_t joined[KQ_BUCKETS], upper[KQ_CHANNELS];
+        uint8_t joined[KQ_BUCKETS], upper[KQ_RGB];
         join_tables(tables, count, bucket, joined);
         to_color((uint32_t)(bucket * KQ_BUCKETS), upper);
         for (size_t eight = 0; eight < KQ_BUCKETS; eight += 8) {
@@ -198,7 +240,7 @@ void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
                 for (; f < n_full && full[f] == code; f++)
                     pixels += KQ_FULL;
                 codes[n] = (uint32_t)code;
-                put_color(&lower, upper, place, colors + KQ_CHANNELS * n);
+                put_color(&lower, upper, place, colors + KQ_RGB * n);
                 counts[n++] = pixels;
             }
         }
@@ -208,16 +250,15 @@ void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
 size_t kq_merge(const uint32_t *codes_a, const uint8_t *colors_a,
                 const int64_t *counts_a, size_t n_a, const uint32_t *codes_b,
                 const uint8_t *colors_b, const int64_t *counts_b, size_t n_b,
-                uint32_t *codes, uint8_t *colors, int64_t *counts)
+                size_t channels, uint32_t *codes, uint8_t *colors, int64_t *counts)
 {
     size_t n = 0;
     for (size_t a = 0, b = 0; a < n_a || b < n_b; n++) {
         const int from_a = b == n_b || (a < n_a && codes_a[a] <= codes_b[b]);
         const int from_b = a == n_a || (b < n_b && codes_b[b] <= codes_a[a]);
         codes[n] = from_a ? codes_a[a] : codes_b[b];
-        memcpy(colors + KQ_CHANNELS * n,
-               from_a ? colors_a + KQ_CHANNELS * a : colors_b + KQ_CHANNELS * b,
-               KQ_CHANNELS);
+        memcpy(colors + channels * n,
+               from_a ? colors_a + channels * a : colors_b + channels * b, channels);
         counts[n] = (from_a ? counts_a[a] : 0) + (from_b ? counts_b[b] : 0);
         a += (size_t)from_a;
         b += (size_t)from_b;
@@ -225,26 +266,84 @@ size_t kq_merge(const uint32_t *codes_a, const uint8_t *colors_a,
     return n;
 }
 
-void kq_codes(const uint8_t *colors, size_t n, uint32_t *codes)
+void kq_codes(const uint8_t *colors, size_t n, size_t channels, uint32_t *codes)
 {
-    for (size_t i = 0; i < n; i++, colors += 3)
-        codes[i] = morton(colors[0], colors[1], colors[2]);
+    for (size_t i = 0; i < n; i++, colors += channels)
+        codes[i] = channels == KQ_RGB
+                       ? morton(colors[0], colors[1], colors[2])
+                       : alpha_code(colors[0], colors[1], colors[2], colors[3]);
 }
 
-int64_t kq_measure(const uint8_t *colors, const int64_t *counts, const uint8_t *labels,
-                   size_t n, const uint8_t *palette, uint32_t *largest)
+void kq_colors(const uint32_t *codes, size_t n, size_t channels, uint8_t *colors)
 {
-    int64_t total = 0;
-    uint32_t most = 0;
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *color = colors + 3 * i, *entry = palette + 3 * labels[i];
-        int r = color[0] - entry[0], g = color[1] - entry[1], b = color[2] - entry[2];
-        uint32_t distance = (uint32_t)(r * r + g * g + b * b);
-        total += counts[i] * (int64_t)distance;
-        most = distance > most ? distance : most;
+    for (size_t i = 0; i < n; i++, colors += channels)
+        if (channels == KQ_RGB)
+            to_color(codes[i], colors);
+        else
+            for (int c = 0; c < 4; c++)
+                colors[c] = narrowed(codes[i] >> (3 - c));
+}
+
+/* Squared distance of two colours. With alpha, 2 * 255^2 times the mean of what it is
+over black and over white: with d and e the differences of the premultiplied channel
+and of alpha, these are d and d - e, and d^2 + (d - e)^2 is what stands here. */
+static inline int64_t squared_distance(const uint8_t *a, ptrdiff_t channel,
+                                       const uint8_t *b, size_t channels)
+{
+    int64_t distance = 0;
+    if (channels == KQ_RGB) {
+        for (int c = 0; c < 3; c++) {
+            const int d = a[c * channel] - b[c];
+            distance += d * d;
+        }
+        return distance;
     }
-    *largest = most;
-    return total;
+    const int64_t alpha = a[3 * channel], other = b[3], e = 255 * (alpha - other);
+    for (int c = 0; c < 3; c++) {
+        const int64_t d = alpha * a[c * channel] - other * b[c];
+        distance += d * d + (d - e) * (d - e);
+    }
+    return distance;
+}
+
+/* One row's sum. An int64 holds that of opaque colours for weights up to 2^45. */
+static inline double measure_row(const kq_image *image, const uint8_t *pixel,
+                                 const int64_t *weights, const uint8_t *labels,
+                                 const uint8_t *palette, size_t channels, int64_t *most)
+{
+    int64_t sum = 0;
+    double wide = 0;
+    for (size_t x = 0; x < image->width; x++, pixel += image->pixel) {
+        const int64_t distance = squared_distance(
+            pixel, image->channel, palette + channels * labels[x], channels);
+        const int64_t weight = weights ? weights[x] : 1;
+        if (channels == KQ_RGB)
+            sum += distance * weight;
+        else
+            wide += (double)distance * (double)weight;
+        *most = distance > *most ? distance : *most;
+    }
+    return channels == KQ_RGB ? (double)sum : wide;
+}
+
+double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *labels,
+                  const uint8_t *palette, double *largest)
+{
+    const size_t width = image->width;
+    const double unit = image->channels == KQ_RGB ? 1 : 2 * 255 * 255;
+    double total = 0;
+    int64_t most = 0;
+    for (size_t y = 0; y < image->height; y++) {
+        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
+        const int64_t *weight = weights ? weights + y * width : NULL;
+        const uint8_t *label = labels + y * width;
+        if (image->channels == KQ_RGB)
+            total += measure_row(image, pixel, weight, label, palette, KQ_RGB, &most);
+        else
+            total += measure_row(image, pixel, weight, label, palette, 4, &most);
+    }
+    *largest = (double)most / unit;
+    return total / unit;
 }
 
 void kq_relabel(const uint8_t *places, size_t n, uint8_t *labels)
@@ -269,11 +368,11 @@ void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *tabl
                uint8_t *indices)
 {
     /* In two rounds, so that the memory of many entries is on its way at once. */
-    size_t entries[64];
+    size_t entries[BATCH];
     for (size_t y = 0; y < image->height; y++) {
         const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
         for (size_t x = 0, count; x < image->width; x += count) {
-            count = image->width - x < 64 ? image->width - x : 64;
+            count = image->width - x < BATCH ? image->width - x : BATCH;
             for (size_t j = 0; j < count; j++, pixel += image->pixel) {
                 const uint32_t code = pixel_code(image, pixel);
                 const size_t slot = slots[code / KQ_CELL_SIZE];
@@ -282,6 +381,88 @@ void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *tabl
             }
             for (size_t j = 0; j < count; j++)
                 *indices++ = table[entries[j]];
+        }
+    }
+}
+
+/* Where to look first: codes that are close together stay close together. */
+#define RUN 16
+
+static inline size_t first_slot(uint32_t code, size_t size)
+{
+    const uint32_t run = (code / RUN) * 2654435761u; /* 2^32 over the golden ratio */
+    return ((run ^ run >> 15) * (size_t)RUN + code % RUN) & (size - 1);
+}
+
+void kq_hash_build(const uint32_t *codes, size_t n, size_t size, uint32_t *table)
+{
+    memset(table, 0, size * sizeof *table);
+    for (size_t i = 0; i < n; i++) {
+        size_t slot = first_slot(codes[i], size);
+        while (table[slot])
+            slot = (slot + RUN + 1) & (size - 1);
+        table[slot] = (uint32_t)i + 1;
+    }
+}
+
+void kq_hash_find(const kq_image *image, size_t y, const kq_hash *hash, uint32_t *found)
+{
+    const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
+    uint32_t codes[BATCH];
+    size_t slots[BATCH];
+    for (size_t x = 0, count; x < image->width; x += count) {
+        count = image->width - x < BATCH ? image->width - x : BATCH;
+        for (size_t j = 0; j < count; j++, pixel += image->pixel) {
+            codes[j] = any_code(image, pixel);
+            slots[j] = first_slot(codes[j], hash->size);
+            kq_prefetch(hash->table + slots[j]);
+        }
+        for (size_t j = 0; j < count; j++) {
+            size_t slot = slots[j];
+            while (hash->table[slot] && hash->codes[hash->table[slot] - 1] != codes[j])
+                slot = (slot + RUN + 1) & (hash->size - 1);
+            *found++ = hash->table[slot] ? hash->table[slot] - 1 : 0;
+        }
+    }
+}
+
+void kq_hash_lookup(const kq_image *image, const kq_hash *hash, const uint8_t *labels,
+                    uint32_t *row, uint8_t *indices)
+{
+    for (size_t y = 0; y < image->height; y++) {
+        kq_hash_find(image, y, hash, row);
+        for (size_t x = 0; x < image->width; x++)
+            *indices++ = labels[row[x]];
+    }
+}
+
+void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *bits, uint32_t *first)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t word = codes[i] / 64;
+        if (!bits[word])
+            first[word] = (uint32_t)i;
+        bits[word] |= (uint64_t)1 << codes[i] % 64;
+    }
+}
+
+void kq_rank_find(const kq_image *image, size_t y, const kq_ranks *ranks,
+                  uint32_t *found)
+{
+    const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
+    uint32_t codes[BATCH];
+    for (size_t x = 0, count; x < image->width; x += count) {
+        count = image->width - x < BATCH ? image->width - x : BATCH;
+        for (size_t j = 0; j < count; j++, pixel += image->pixel) {
+            codes[j] = pixel_code(image, pixel);
+            kq_prefetch(ranks->bits + codes[j] / 64);
+            kq_prefetch(ranks->first + codes[j] / 64);
+        }
+        for (size_t j = 0; j < count; j++) {
+            const uint32_t word = codes[j] / 64;
+            const uint64_t below = ((uint64_t)1 << codes[j] % 64) - 1;
+            *found++ =
+                ranks->first[word] + (uint32_t)kq_ones(ranks->bits[word] & below);
         }
     }
 }

@@ -7,7 +7,8 @@ search for palettes of at most 256 entries.
     kq_tally                            pixels  -> tables of counts
     kq_tally_sizes, kq_tally_colors     tables  -> distinct colours, counts
     kq_merge                            two lists of colours -> one
-    kq_load                             colours -> points (codes, coordinates)
+    kq_pixel_codes, kq_codes, kq_colors pixels, colours <-> Morton codes
+    kq_load                             colours -> coordinates in a colour space
     kq_coarsen, kq_inherit              points  -> fewer, heavier points, and back
     kq_blocks, kq_measure_blocks        points  -> a tree of blocks
     kq_start                            points  -> centroids, by principal-axis cuts
@@ -15,6 +16,10 @@ search for palettes of at most 256 entries.
     kq_splits, kq_merges                clusters to cut, clusters to give up
     kq_measure                          labels  -> exact error
     kq_lookup_build, kq_lookup          labels  -> index map
+    kq_hash_build, kq_hash_lookup       the same for any colours
+    kq_rank_build, kq_rank_find         pixels  -> places of their colours in a list
+    kq_diffuse                          pixels  -> index map, dithered by error diffusion
+    kq_mix, kq_ordered                  pixels  -> index map, dithered by position
 
 Rules that hold for every function:
 
@@ -34,13 +39,14 @@ Rules that hold for every function:
 #include <stddef.h>
 #include <stdint.h>
 
-#define KQ_CHANNELS 3     // coordinates of a point: red, green, blue
-#define KQ_SUMS 4         // what a cluster sums up: weight and coordinates
+#define KQ_RGB 3          // bytes of an opaque colour
+#define KQ_CHANNELS 4     // coordinates of a centroid; the fourth is for alpha
+#define KQ_SUMS 5         // what a cluster sums up: weight and coordinates
 #define KQ_MAX_COLORS 256 // so an index fits a byte
 #define KQ_LANES 16       // coordinates are read this far past their end
 #define KQ_BINS 64        // places to cut a cluster at
 #define KQ_DEPTH 3        // levels of the tree of blocks
-#define KQ_CODE_BITS 24   // bits of a Morton code
+#define KQ_CODE_BITS 24   // bits of a Morton code of an opaque colour
 #define KQ_CODES 16777216 // so many codes
 #define KQ_FULL 255       // what a place in a table of counts can hold
 #define KQ_BUCKETS 4096   // buckets of the histogram: the upper 12 bits
@@ -50,7 +56,7 @@ Rules that hold for every function:
 
 /* Coordinates are fixed point: a colour value 0..255 times KQ_ONE. Centroids
 live on the same grid, which makes every distance an exact 32-bit integer
-(3 * 16320^2 < 2^30) and lets Lloyd's algorithm converge exactly: the grid
+(4 * 16320^2 < 2^31) and lets Lloyd's algorithm converge exactly: the grid
 point nearest to a mean is never worse than the previous one. */
 #define KQ_ONE 64
 
@@ -66,10 +72,12 @@ the upper half of their code, after which counting needs 16 kB of counters, whic
 stay in the first-level cache. Tables: every code has a counter of one byte, 16 MB
 of them, which pays from some million pixels on. */
 
-/* Pixels in any layout: strides in bytes, a channel stride of 0 for grey. */
+/* Pixels in any layout: strides in bytes, a channel stride of 0 for grey. The code of
+a pixel with alpha has four bits for every three of an opaque one; a fully transparent
+pixel has code 0, whatever its colour. Only functions that say so take alpha. */
 typedef struct {
     const uint8_t *data;
-    size_t height, width;
+    size_t height, width, channels;
     ptrdiff_t row, pixel, channel;
 } kq_image;
 
@@ -103,22 +111,55 @@ void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
                      size_t n_full, size_t first, size_t last, uint32_t *codes,
                      uint8_t *colors, int64_t *counts);
 
-/* Merge two such lists; room for n_a + n_b colours; returns how many there are. */
+/* Merge two such lists, of `channels` bytes a colour; room for n_a + n_b colours;
+returns how many there are. */
 size_t kq_merge(const uint32_t *codes_a, const uint8_t *colors_a,
                 const int64_t *counts_a, size_t n_a, const uint32_t *codes_b,
                 const uint8_t *colors_b, const int64_t *counts_b, size_t n_b,
-                uint32_t *codes, uint8_t *colors, int64_t *counts);
+                size_t channels, uint32_t *codes, uint8_t *colors, int64_t *counts);
 
-/* Morton codes of colors[n][3]: codes[n]. */
-void kq_codes(const uint8_t *colors, size_t n, uint32_t *codes);
+/* The code of each pixel, with or without alpha: codes[height * width]. */
+void kq_pixel_codes(const kq_image *image, uint32_t *codes);
+
+/* Morton codes of colors[n][channels], and back: codes[n]. */
+void kq_codes(const uint8_t *colors, size_t n, size_t channels, uint32_t *codes);
+void kq_colors(const uint32_t *codes, size_t n, size_t channels, uint8_t *colors);
+
+
+/* ---- colour spaces -----------------------------------------------------
+
+Where distances are measured. An opaque colour goes through `light[value]`, which is
+either its coordinate already (roots is 0), or light, from which come three cone
+signals, their cube roots (below the knee a line: slope, foot) and coordinates:
+from_roots * roots + offset, as in Oklab and CIELAB. `plain` says that a coordinate is
+KQ_ONE times the value, and nothing else is looked at.
+
+Alpha a in 0..1 gives a colour p the coordinates m + a (p - m) and, fourth, a times
+`opaque`, where m is the middle between black and white, and `opaque` half their
+distance. So the squared distance of two colours is the mean of what it is when both
+are shown over black and over white. */
+typedef struct {
+    int plain, roots;
+    double light[256];
+    double to_cones[3][3], from_roots[3][3], offset[3];
+    double knee, slope, foot;
+    int32_t middle[3], opaque;
+} kq_space;
+
+/* Coordinates of colors[n][channels] into coords[channels][stride]; clears the
+padding. */
+void kq_load(const kq_space *space, const uint8_t *colors, size_t n, size_t channels,
+             size_t stride, int16_t *coords);
 
 
 /* ---- points and their tree --------------------------------------------- */
 
 /* n weighted points in Morton order. Coordinate c of point i is
-coords[c * stride + i], stride >= n + KQ_LANES; the rest is padding. */
+coords[c * stride + i], stride >= n + KQ_LANES; the rest is padding. Points have
+three coordinates or, with alpha, four: `channels`. What is as small as a palette
+or a tree always has room for KQ_CHANNELS, the fourth 0 where points have three. */
 typedef struct {
-    size_t n, stride;
+    size_t n, stride, channels;
     const int16_t *coords;
     const int64_t *weights;
 } kq_points;
@@ -139,18 +180,15 @@ typedef struct {
     kq_level level[KQ_DEPTH]; /* level[0] is the coarsest */
 } kq_tree;
 
-/* Coordinates of colors[n][3] into coords[3][stride]; clears the padding. */
-void kq_load(const uint8_t *colors, size_t n, size_t stride, int16_t *coords);
+/* How many cells share at most the first `bits` bits of the codes, for every
+number of bits: cells[code_bits + 1]. */
+void kq_cell_counts(const uint32_t *codes, size_t n, int code_bits, size_t *cells);
 
-/* How many cells share at most the first `bits` bits of the code, for every
-number of bits: cells[KQ_CODE_BITS + 1]. */
-void kq_cell_counts(const uint32_t *codes, size_t n, size_t *cells);
-
-/* Merge the points whose codes agree in the first `bits` bits into one at
-their mean (rounded to the grid): out_codes[m], out_coords[3][out_stride],
+/* Merge the points whose codes agree but for the lowest `shift` bits into one at
+their mean (rounded to the grid): out_codes[m], out_coords[channels][out_stride],
 out_weights[m]; returns m, as kq_cell_counts() said. Point i of these stands for
 the points cells[i]..cells[i + 1]-1, whose exact sums are sums[i][KQ_SUMS]. */
-size_t kq_coarsen(const kq_points *points, const uint32_t *codes, int bits,
+size_t kq_coarsen(const kq_points *points, const uint32_t *codes, int shift,
                   size_t out_stride, uint32_t *cells, int64_t *sums,
                   uint32_t *out_codes, int16_t *out_coords, int64_t *out_weights);
 
@@ -162,10 +200,11 @@ void kq_inherit(const uint32_t *cells, const int64_t *cell_sums,
 /* Cut the points into the largest runs that share a prefix of the code and
 hold at most `capacity` points. Writes start[count + 1], count <= n; returns
 count. Runs for a smaller capacity are nested in those for a larger one. */
-size_t kq_blocks(const uint32_t *codes, size_t n, size_t capacity, uint32_t *start);
+size_t kq_blocks(const uint32_t *codes, size_t n, int code_bits, size_t capacity,
+                 uint32_t *start);
 
-/* Box and sums of each block, from its points: low[count][3], high[count][3],
-sums[count][KQ_SUMS]. */
+/* Box and sums of each block, from its points: low[count][KQ_CHANNELS],
+high[count][KQ_CHANNELS], sums[count][KQ_SUMS]. */
 void kq_measure_blocks(const kq_points *points, const uint32_t *start, size_t count,
                        int16_t *low, int16_t *high, int64_t *sums);
 
@@ -179,7 +218,7 @@ void kq_join_blocks(const kq_level *finer, const uint32_t *child, size_t count,
 /* Give every point of the coarsest blocks first..last-1 the label of its
 nearest centroid, ties to the lowest index, exactly.
 
-centroids[k][3]; labels[n] (INOUT, all below k) and sums[k][KQ_SUMS] (INOUT:
+centroids[k][KQ_CHANNELS]; labels[n] (INOUT, all below k) and sums[k][KQ_SUMS] (INOUT:
 weight, then weighted coordinates, of each label) are kept in step: only points
 that change their label touch the sums, which is what makes late iterations
 cheap. Sums may also start at 0 and be added up over several ranges of blocks.
@@ -191,10 +230,9 @@ some place in its box. */
 size_t kq_assign(const kq_tree *tree, size_t first, size_t last,
                  const int16_t *centroids, size_t k, uint8_t *labels, int64_t *sums);
 
-/* Move every centroid that has points to the multiple of `grid` (1, or KQ_ONE
-for 8-bit colours) nearest to their mean: centroids[k][3] (INOUT). Returns
-the number of centroids that moved. */
-size_t kq_update(const int64_t *sums, size_t k, int grid, int16_t *centroids);
+/* Move every centroid that has points to the grid point nearest to their mean:
+centroids[k][KQ_CHANNELS] (INOUT). Returns the number of centroids that moved. */
+size_t kq_update(const int64_t *sums, size_t k, int16_t *centroids);
 
 /* The squared error of the centroids, in colour values squared, from the sums
 of their points; `energy` is kq_energy() of the points. */
@@ -206,14 +244,15 @@ double kq_energy(const kq_points *points);
 /* A deterministic start: cut the cluster whose best cut removes most error until
 there are k. A cut is a plane across the principal axis, at one of KQ_BINS places,
 the one that leaves the least error (Wu, ACM TOG 11(4), 1992; Celebi, 2011).
-order[n] and bins[n] are scratch; writes centroids[count][3] and returns count: k,
+order[n] and bins[n] are scratch; writes centroids[count][KQ_CHANNELS] and returns count: k,
 or less if there are fewer than k different points (or weights so unequal that
 rounding hides the difference). */
 size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
                 int16_t *centroids);
 
 /* The best cut of each cluster as labelled: the squared error it would remove,
-gains[k] (in grid units squared), and the means of its sides, halves[k][2][3],
+gains[k] (in grid units squared), and the means of its sides,
+halves[k][2][KQ_CHANNELS],
 which are not written where the gain is 0. sums[k][KQ_BINS][KQ_SUMS] is scratch. */
 void kq_splits(const kq_points *points, const uint8_t *labels, size_t k, double *sums,
                double *gains, int16_t *halves);
@@ -238,10 +277,11 @@ int kq_use_level(int level);
 
 /* ---- results ----------------------------------------------------------- */
 
-/* Exact error of colors[n][3] against palette[k][3]: the weighted sum of
-squared distances (returned) and the largest squared distance (*largest). */
-int64_t kq_measure(const uint8_t *colors, const int64_t *counts, const uint8_t *labels,
-                   size_t n, const uint8_t *palette, uint32_t *largest);
+/* The sum of the squared distances (returned) and the largest (*largest) of pixels
+to their entries: labels[height][width], palette[k][channels], in sRGB values 0..255.
+weights[height][width] or NULL for 1. With alpha: the mean over black and white. */
+double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *labels,
+                  const uint8_t *palette, double *largest);
 
 /* Give every label its new name: labels[n] (INOUT) becomes places[label]. */
 void kq_relabel(const uint8_t *places, size_t n, uint8_t *labels);
@@ -255,5 +295,101 @@ void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
 /* indices[height][width] of an image, all of whose colours are in the table. */
 void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *table,
                uint8_t *indices);
+
+/* A table from the codes of n colours to their places in the list, for any colours and
+more slowly: open addressing, `size` (a power of 2, at least 2 n) places that hold 0
+or 1 + i. */
+typedef struct {
+    const uint32_t *codes, *table;
+    size_t size;
+} kq_hash;
+
+void kq_hash_build(const uint32_t *codes, size_t n, size_t size, uint32_t *table);
+
+/* The place of each pixel of one row: found[width]; 0 for one that is not there. */
+void kq_hash_find(const kq_image *image, size_t y, const kq_hash *hash,
+                  uint32_t *found);
+
+/* indices[height][width], from the label of each place; row[width] is scratch. */
+void kq_hash_lookup(const kq_image *image, const kq_hash *hash, const uint8_t *labels,
+                    uint32_t *row, uint8_t *indices);
+
+
+/* The place of each colour of an opaque list, from one bit for each code that is in
+it: bits[KQ_RANK_WORDS] of 64 codes each, and the place of the first one of each word,
+first[KQ_RANK_WORDS], which is not written where there is none. */
+typedef struct {
+    const uint64_t *bits;
+    const uint32_t *first;
+} kq_ranks;
+
+#define KQ_RANK_WORDS 262144 // KQ_CODES / 64
+
+/* bits (INOUT, 0 before). */
+void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *bits, uint32_t *first);
+
+/* found[width] of one row, all of whose colours are in the list. */
+void kq_rank_find(const kq_image *image, size_t y, const kq_ranks *ranks,
+                  uint32_t *found);
+
+
+/* ---- dithering --------------------------------------------------------- */
+
+/* Finds the nearest palette entry of any place in the colour space: of palette
+[k][KQ_CHANNELS], ties to the lowest index, exactly. The space is cut into cells, and
+each cell, when it is first needed, gets the list of those entries that are nearest
+somewhere in it. cells[KQ_NEAR_CELLS] (INOUT, 0 before the first use) and
+lists[KQ_NEAR_LISTS] (INOUT) hold them, `used` says how much of it. */
+typedef struct {
+    const int16_t *palette;
+    size_t k, channels;
+    uint32_t *cells;
+    uint8_t *lists;
+    size_t used;
+} kq_near;
+
+#define KQ_AROUND 8            // entries that one is mixed with
+#define KQ_NEAR_CELLS 66048    // small ones, and large ones
+#define KQ_NEAR_LISTS 16974337 // 1 + cells * (1 + KQ_MAX_COLORS)
+
+/* What is dithered: pixels, where to find their colours (opaque ones in `ranks`, others
+in `hash`), the points of these colours, and the entry that each has without dithering. */
+typedef struct {
+    kq_image image;
+    kq_hash hash;
+    kq_ranks ranks;
+    kq_points points;
+    const uint8_t *labels;
+} kq_picture;
+
+/* Diffuse the errors of the rows first..last-1 (Floyd and Steinberg, 1976), even rows
+from left to right, odd ones back; strength / 256 of every error. Colours that have an
+entry of their own get it, and pass no errors on.
+
+`errors` (INOUT, 0 before the first row) holds 2 * (width + 2) * KQ_CHANNELS sums, for
+the row that comes and the one after; found[width], row[width * KQ_CHANNELS] and
+labels[width] are scratch. Writes indices[height][width] of these rows. */
+void kq_diffuse(const kq_picture *picture, kq_near *near, size_t first, size_t last,
+                int strength, int32_t *errors, uint32_t *found, int16_t *row,
+                uint16_t *labels, uint8_t *indices);
+
+/* Which two entries stand for each of the points first..last-1, so that their mean is
+near: mixes[i] is one | other << 8 | share of the other << 16, of 256. One of them is
+the nearest entry, the other one of those around it: around[k][KQ_AROUND]. Shares are
+strength / 256 of what they would be; a colour with an entry of its own has just that. */
+void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
+            const uint8_t *around, size_t first, size_t last, int strength,
+            uint32_t *mixes);
+
+/* around[k][KQ_AROUND] of each of k > 1 entries: the nearest others, as many as there
+are, the last one repeated. */
+void kq_find_around(const int16_t *palette, size_t k, size_t channels, uint8_t *around);
+
+/* indices[height][width] of the rows first..last-1 from the mixes of all points: the
+other entry where the threshold for the place, thresholds[size][size] repeated, is
+below its share. found[width] is scratch. */
+void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
+                size_t last, const uint8_t *thresholds, size_t size, uint32_t *found,
+                uint8_t *indices);
 
 #endif

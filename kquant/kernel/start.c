@@ -1,18 +1,24 @@
 /* Principal-axis cuts: the start of k-means and its way out of bad optima. */
+#include "bits.h"
 #include "kquant.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Weighted sums over points: of 1, of the coordinates, and of their products
-(xx, xy, xz, yy, yz, zz), from which mean and covariance follow. */
-enum { WEIGHT, AT, PRODUCT = AT + KQ_CHANNELS, MOMENTS = PRODUCT + 6 };
+/* Weighted sums over points: of 1, of the coordinates, and of their products, from
+which mean and covariance follow. */
+enum { WEIGHT, AT, PRODUCT = AT + KQ_CHANNELS, MOMENTS = PRODUCT + 10 };
+
+/* Where the product of two coordinates lies among the products. */
+static const int product_of[KQ_CHANNELS][KQ_CHANNELS] = {
+    {0, 1, 2, 6}, {1, 3, 4, 7}, {2, 4, 5, 8}, {6, 7, 8, 9}};
 
 /* Places to cut lie within so many standard deviations of the mean: farther out
 a cut leaves one side with too few points to remove much error. */
 #define SPAN 2.5
 
-static inline void add(double *sum, size_t count, const kq_points *points, size_t i)
+KQ_INLINE void add(double *sum, size_t count, const kq_points *points, size_t i,
+                   size_t channels)
 {
     const double weight = (double)points->weights[i];
     const double x = points->coords[i], y = points->coords[points->stride + i],
@@ -28,6 +34,16 @@ static inline void add(double *sum, size_t count, const kq_points *points, size_
         sum[PRODUCT + 3] += weight * y * y;
         sum[PRODUCT + 4] += weight * y * z;
         sum[PRODUCT + 5] += weight * z * z;
+    }
+    if (channels == 4) {
+        const double w = points->coords[3 * points->stride + i];
+        sum[AT + 3] += weight * w;
+        if (count == MOMENTS) {
+            sum[PRODUCT + 6] += weight * x * w;
+            sum[PRODUCT + 7] += weight * y * w;
+            sum[PRODUCT + 8] += weight * z * w;
+            sum[PRODUCT + 9] += weight * w * w;
+        }
     }
 }
 
@@ -49,8 +65,6 @@ The axis is found by power iteration on the covariance matrix: eight steps,
 since an axis that is nearly as long as the principal one cuts nearly as well. */
 static ruler lay_ruler(const double *sum)
 {
-    static const int place[KQ_CHANNELS][KQ_CHANNELS] = {
-        {0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
     double m[KQ_CHANNELS][KQ_CHANNELS], axis[KQ_CHANNELS], variance = 0;
     ruler r = {{0}, KQ_BINS / 2};
     size_t widest = 0;
@@ -58,7 +72,7 @@ static ruler lay_ruler(const double *sum)
         return r;
     for (size_t i = 0; i < KQ_CHANNELS; i++)
         for (size_t j = 0; j < KQ_CHANNELS; j++)
-            m[i][j] = sum[PRODUCT + place[i][j]] / sum[WEIGHT]
+            m[i][j] = sum[PRODUCT + product_of[i][j]] / sum[WEIGHT]
                       - sum[AT + i] / sum[WEIGHT] * (sum[AT + j] / sum[WEIGHT]);
     for (size_t i = 1; i < KQ_CHANNELS; i++)
         if (m[i][i] > m[widest][widest])
@@ -89,10 +103,11 @@ static ruler lay_ruler(const double *sum)
     return r;
 }
 
-static inline uint8_t bin_of(const ruler *r, const kq_points *points, size_t i)
+KQ_INLINE uint8_t bin_of(const ruler *r, const kq_points *points, size_t i,
+                         size_t channels)
 {
     double at = r->zero;
-    for (size_t c = 0; c < KQ_CHANNELS; c++)
+    for (size_t c = 0; c < channels; c++)
         at += r->axis[c] * points->coords[c * points->stride + i];
     at = at > 0 ? at : 0;
     return (uint8_t)(at < KQ_BINS - 1 ? at : KQ_BINS - 1);
@@ -101,18 +116,19 @@ static inline uint8_t bin_of(const ruler *r, const kq_points *points, size_t i)
 /* The bin after which a cut lowers the error most, or -1. `sums` holds `count`
 sums of each bin, `total` those of all; *gain is the error that the cut removes:
 w1 w2 / (w1 + w2) times the squared distance of the two means. */
-static int best_cut(const double *sums, size_t count, const double *total, double *gain)
+KQ_INLINE int best_cut(const double *sums, size_t count, const double *total,
+                       double *gain, size_t channels)
 {
     double below[AT + KQ_CHANNELS] = {0}, mean[KQ_CHANNELS];
     int cut = -1;
     *gain = 0;
-    for (size_t c = 0; c < KQ_CHANNELS; c++)
+    for (size_t c = 0; c < channels; c++)
         mean[c] = total[WEIGHT] > 0 ? total[AT + c] / total[WEIGHT] : 0;
     for (int b = 0; b < KQ_BINS - 1; b++) {
         const double *bin = sums + count * (size_t)b;
         double distance = 0;
         below[WEIGHT] += bin[WEIGHT];
-        for (size_t c = 0; c < KQ_CHANNELS; c++) {
+        for (size_t c = 0; c < channels; c++) {
             below[AT + c] += bin[AT + c];
             const double d = below[AT + c] - below[WEIGHT] * mean[c];
             distance += d * d;
@@ -156,21 +172,22 @@ static void set_cluster(cluster *c, size_t first, size_t count, const double *to
     c->count = count;
     c->cut = UNKNOWN;
     memcpy(c->total, total, sizeof c->total);
-    c->gain = total[PRODUCT] + total[PRODUCT + 3] + total[PRODUCT + 5];
+    c->gain = 0;
     for (size_t i = 0; i < KQ_CHANNELS; i++)
-        c->gain -= total[AT + i] * (total[AT + i] / total[WEIGHT]);
+        c->gain += total[PRODUCT + product_of[i][i]]
+                   - total[AT + i] * (total[AT + i] / total[WEIGHT]);
 }
 
-static void find_cut(const kq_points *points, const uint32_t *order, uint8_t *bins,
-                     cluster *c)
+KQ_INLINE void find_cut(const kq_points *points, const uint32_t *order, uint8_t *bins,
+                        cluster *c, size_t channels)
 {
     double sums[KQ_BINS * MOMENTS] = {0};
     const ruler r = lay_ruler(c->total);
     for (size_t i = c->first; i < c->first + c->count; i++) {
-        bins[i] = bin_of(&r, points, order[i]);
-        add(sums + MOMENTS * bins[i], MOMENTS, points, order[i]);
+        bins[i] = bin_of(&r, points, order[i], channels);
+        add(sums + MOMENTS * bins[i], MOMENTS, points, order[i], channels);
     }
-    c->cut = best_cut(sums, MOMENTS, c->total, &c->gain);
+    c->cut = best_cut(sums, MOMENTS, c->total, &c->gain, channels);
     divide(sums, MOMENTS, c->cut, c->total, c->left, c->right);
 }
 
@@ -193,14 +210,14 @@ static size_t partition(uint32_t *order, uint8_t *bins, const cluster *c)
     return front - c->first;
 }
 
-size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
-                int16_t *centroids)
+KQ_INLINE size_t start(const kq_points *points, size_t k, uint32_t *order,
+                       uint8_t *bins, int16_t *centroids, size_t channels)
 {
     cluster clusters[KQ_MAX_COLORS];
     double total[MOMENTS] = {0};
     for (size_t i = 0; i < points->n; i++) {
         order[i] = (uint32_t)i;
-        add(total, MOMENTS, points, i);
+        add(total, MOMENTS, points, i, channels);
     }
     to_centroid(total, centroids);
     set_cluster(&clusters[0], 0, points->n, total);
@@ -212,7 +229,7 @@ size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bin
                 best = i;
         cluster *old = &clusters[best], *new = &clusters[used];
         if (old->cut == UNKNOWN) {
-            find_cut(points, order, bins, old);
+            find_cut(points, order, bins, old, channels);
             continue;
         }
         if (old->cut < 0)
@@ -227,28 +244,45 @@ size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bin
     return used;
 }
 
-void kq_splits(const kq_points *points, const uint8_t *labels, size_t k, double *sums,
-               double *gains, int16_t *halves)
+size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
+                int16_t *centroids)
 {
-    const size_t size = KQ_BINS * KQ_SUMS;
+    return points->channels == 4 ? start(points, k, order, bins, centroids, 4)
+                                 : start(points, k, order, bins, centroids, 3);
+}
+
+KQ_INLINE void splits(const kq_points *points, const uint8_t *labels, size_t k,
+                      double *sums, double *gains, int16_t *halves, size_t channels)
+{
+    const size_t count = 1 + channels, size = KQ_BINS * count;
     double totals[KQ_MAX_COLORS][MOMENTS] = {{0}};
     ruler rulers[KQ_MAX_COLORS];
     for (size_t i = 0; i < points->n; i++)
-        add(totals[labels[i]], MOMENTS, points, i);
+        add(totals[labels[i]], MOMENTS, points, i, channels);
     for (size_t j = 0; j < k; j++)
         rulers[j] = lay_ruler(totals[j]);
     memset(sums, 0, k * size * sizeof *sums);
     for (size_t i = 0; i < points->n; i++) {
-        const size_t bin = bin_of(&rulers[labels[i]], points, i);
-        add(sums + labels[i] * size + bin * KQ_SUMS, KQ_SUMS, points, i);
+        const size_t bin = bin_of(&rulers[labels[i]], points, i, channels);
+        add(sums + labels[i] * size + bin * count, count, points, i, channels);
     }
     for (size_t j = 0; j < k; j++) {
-        const int cut = best_cut(sums + j * size, KQ_SUMS, totals[j], &gains[j]);
-        double left[KQ_SUMS], right[KQ_SUMS];
+        const int cut =
+            best_cut(sums + j * size, count, totals[j], &gains[j], channels);
+        double left[KQ_SUMS] = {0}, right[KQ_SUMS] = {0};
         if (cut < 0)
             continue;
-        divide(sums + j * size, KQ_SUMS, cut, totals[j], left, right);
+        divide(sums + j * size, count, cut, totals[j], left, right);
         to_centroid(left, halves + 2 * KQ_CHANNELS * j);
         to_centroid(right, halves + 2 * KQ_CHANNELS * j + KQ_CHANNELS);
     }
+}
+
+void kq_splits(const kq_points *points, const uint8_t *labels, size_t k, double *sums,
+               double *gains, int16_t *halves)
+{
+    if (points->channels == 4)
+        splits(points, labels, k, sums, gains, halves, 4);
+    else
+        splits(points, labels, k, sums, gains, halves, 3);
 }

@@ -4,40 +4,23 @@
 
 #include <string.h>
 
-void kq_load(const uint8_t *colors, size_t n, size_t stride, int16_t *coords)
-{
-    int16_t *x = coords, *y = x + stride, *z = y + stride;
-    for (size_t i = 0; i < n; i++, colors += KQ_CHANNELS) {
-        x[i] = (int16_t)(colors[0] * KQ_ONE);
-        y[i] = (int16_t)(colors[1] * KQ_ONE);
-        z[i] = (int16_t)(colors[2] * KQ_ONE);
-    }
-    for (size_t c = 0; c < KQ_CHANNELS; c++)
-        memset(coords + c * stride + n, 0, (stride - n) * sizeof *coords);
-}
-
-/* The number of leading bits in which two different codes agree. */
-static inline int shared_bits(uint32_t a, uint32_t b)
-{
-    return kq_zeros_above(a ^ b) - (32 - KQ_CODE_BITS);
-}
-
-void kq_cell_counts(const uint32_t *codes, size_t n, size_t *cells)
+void kq_cell_counts(const uint32_t *codes, size_t n, int code_bits, size_t *cells)
 {
     /* A colour opens a new cell at every depth deeper than what it shares
     with its predecessor. */
-    memset(cells, 0, (KQ_CODE_BITS + 1) * sizeof *cells);
+    const int unused = 32 - code_bits;
+    memset(cells, 0, ((size_t)code_bits + 1) * sizeof *cells);
     for (size_t i = 0; i < n; i++)
-        cells[i ? shared_bits(codes[i - 1], codes[i]) + 1 : 0]++;
-    for (int bits = 0; bits < KQ_CODE_BITS; bits++)
+        cells[i ? kq_zeros_above(codes[i - 1] ^ codes[i]) - unused + 1 : 0]++;
+    for (int bits = 0; bits < code_bits; bits++)
         cells[bits + 1] += cells[bits];
 }
 
-size_t kq_coarsen(const kq_points *points, const uint32_t *codes, int bits,
-                  size_t out_stride, uint32_t *cells, int64_t *sums,
-                  uint32_t *out_codes, int16_t *out_coords, int64_t *out_weights)
+KQ_INLINE size_t coarsen(const kq_points *points, const uint32_t *codes, int shift,
+                         size_t out_stride, uint32_t *cells, int64_t *sums,
+                         uint32_t *out_codes, int16_t *out_coords, int64_t *out_weights,
+                         size_t channels)
 {
-    const int shift = KQ_CODE_BITS - bits;
     size_t m = 0;
     for (size_t i = 0; i < points->n; m++) {
         int64_t *sum = sums + KQ_SUMS * m;
@@ -46,21 +29,31 @@ size_t kq_coarsen(const kq_points *points, const uint32_t *codes, int bits,
         memset(sum, 0, KQ_SUMS * sizeof *sum);
         for (; i < points->n && codes[i] >> shift == cell; i++) {
             sum[0] += points->weights[i];
-            for (size_t c = 0; c < KQ_CHANNELS; c++)
+            for (size_t c = 0; c < channels; c++)
                 sum[c + 1] +=
                     points->weights[i] * points->coords[c * points->stride + i];
         }
         out_codes[m] = cell << shift;
         out_weights[m] = sum[0];
-        for (size_t c = 0; c < KQ_CHANNELS; c++)
+        for (size_t c = 0; c < channels; c++)
             out_coords[c * out_stride + m] =
                 (int16_t)((2 * sum[c + 1] + sum[0]) / (2 * sum[0]));
     }
     cells[m] = (uint32_t)points->n;
-    for (size_t c = 0; c < KQ_CHANNELS; c++)
+    for (size_t c = 0; c < channels; c++)
         memset(out_coords + c * out_stride + m, 0,
                (out_stride - m) * sizeof *out_coords);
     return m;
+}
+
+size_t kq_coarsen(const kq_points *points, const uint32_t *codes, int shift,
+                  size_t out_stride, uint32_t *cells, int64_t *sums,
+                  uint32_t *out_codes, int16_t *out_coords, int64_t *out_weights)
+{
+    return points->channels == 4 ? coarsen(points, codes, shift, out_stride, cells,
+                                           sums, out_codes, out_coords, out_weights, 4)
+                                 : coarsen(points, codes, shift, out_stride, cells,
+                                           sums, out_codes, out_coords, out_weights, 3);
 }
 
 void kq_inherit(const uint32_t *cells, const int64_t *cell_sums,
@@ -98,9 +91,10 @@ static size_t cut(const uint32_t *codes, size_t first, size_t last, size_t capac
     return count;
 }
 
-size_t kq_blocks(const uint32_t *codes, size_t n, size_t capacity, uint32_t *start)
+size_t kq_blocks(const uint32_t *codes, size_t n, int code_bits, size_t capacity,
+                 uint32_t *start)
 {
-    size_t count = cut(codes, 0, n, capacity, KQ_CODE_BITS - 1, start);
+    size_t count = cut(codes, 0, n, capacity, code_bits - 1, start);
     start[count] = (uint32_t)n;
     return count;
 }
@@ -110,10 +104,12 @@ void kq_measure_blocks(const kq_points *points, const uint32_t *start, size_t co
 {
     for (size_t b = 0; b < count; b++, low += KQ_CHANNELS, high += KQ_CHANNELS) {
         int64_t *sum = sums + KQ_SUMS * b;
-        sum[0] = 0;
+        memset(low, 0, KQ_CHANNELS * sizeof *low);
+        memset(high, 0, KQ_CHANNELS * sizeof *high);
+        memset(sum, 0, KQ_SUMS * sizeof *sum);
         for (size_t i = start[b]; i < start[b + 1]; i++)
             sum[0] += points->weights[i];
-        for (size_t c = 0; c < KQ_CHANNELS; c++) {
+        for (size_t c = 0; c < points->channels; c++) {
             const int16_t *channel = points->coords + c * points->stride;
             int16_t least = channel[start[b]], most = least;
             int64_t total = 0;

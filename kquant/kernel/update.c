@@ -3,7 +3,7 @@
 
 #include <float.h>
 
-size_t kq_update(const int64_t *sums, size_t k, int grid, int16_t *centroids)
+size_t kq_update(const int64_t *sums, size_t k, int16_t *centroids)
 {
     size_t moved = 0;
     for (size_t i = 0; i < k; i++, sums += KQ_SUMS, centroids += KQ_CHANNELS) {
@@ -11,8 +11,7 @@ size_t kq_update(const int64_t *sums, size_t k, int grid, int16_t *centroids)
             continue;
         int differ = 0;
         for (size_t c = 0; c < KQ_CHANNELS; c++) {
-            int64_t step = sums[0] * grid;
-            int16_t mean = (int16_t)((2 * sums[c + 1] + step) / (2 * step) * grid);
+            int16_t mean = (int16_t)((2 * sums[c + 1] + sums[0]) / (2 * sums[0]));
             differ |= mean != centroids[c];
             centroids[c] = mean;
         }
@@ -25,9 +24,11 @@ double kq_energy(const kq_points *points)
 {
     /* Four sums in turn, since one would wait for each addition. */
     const int16_t *x = points->coords, *y = x + points->stride, *z = y + points->stride;
+    const int16_t *w = points->channels == 4 ? z + points->stride : NULL;
     double energy[4] = {0};
     for (size_t i = 0; i < points->n; i++) {
-        const int32_t square = x[i] * x[i] + y[i] * y[i] + z[i] * z[i];
+        int32_t square = x[i] * x[i] + y[i] * y[i] + z[i] * z[i];
+        square += w ? w[i] * w[i] : 0;
         energy[i % 4] += (double)points->weights[i] * square;
     }
     return energy[0] + energy[1] + energy[2] + energy[3];
