@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 AROUND: int
+BANDS: int
+BAND_ROWS: int
 BINS: int
 BUCKETS: int
 CELLS: int
@@ -137,18 +139,17 @@ class Picture:
         labels: U8,
         palette: I16,
     ) -> None: ...
+    def prepare(self, first: int, last: int, places: I16, labels: U16) -> None: ...
     def diffuse(
         self,
+        places: I16,
+        labels: U16,
         first: int,
         last: int,
         strength: int,
         cells: U32,
         lists: U8,
         used: int,
-        errors: I32,
-        found: U32,
-        row: I16,
-        labels: U16,
         indices: U8,
     ) -> int: ...
     def find_around(self, around: U8) -> None: ...

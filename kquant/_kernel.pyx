@@ -7,13 +7,16 @@ them; whether a value makes sense is checked above, in Python, where it can be
 said best.
 """
 
+import numpy
+
 from libc.stdint cimport (
     int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
 
 cdef extern from "kquant.h" nogil:
     enum:
-        KQ_AROUND, KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_BITS, KQ_CELL_SIZE
+        KQ_AROUND, KQ_BANDS, KQ_BAND_ROWS, KQ_BINS, KQ_BUCKETS, KQ_CELLS
+        KQ_CELL_BITS, KQ_CELL_SIZE
         KQ_CHANNELS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_LANES, KQ_MAX_COLORS
         KQ_NEAR_CELLS, KQ_NEAR_LISTS, KQ_ONE, KQ_RANK_WORDS, KQ_RGB, KQ_SUMS
 
@@ -115,9 +118,16 @@ cdef extern from "kquant.h" nogil:
     void kq_hash_build(const uint32_t *, size_t, size_t, uint32_t *)
     void kq_hash_lookup(const kq_image *, const kq_hash *, const uint8_t *, uint32_t *,
                         uint8_t *)
-    void kq_diffuse(const kq_picture *, kq_near *, size_t, size_t, int, int32_t *,
-                    uint32_t *, int16_t *, uint16_t *, uint8_t *)
-    void kq_find_around(const int16_t *, size_t, size_t, uint8_t *)
+    ctypedef struct kq_prepared:
+        const int16_t *places
+        const uint16_t *labels
+
+    void kq_prepare(const kq_picture *, const int16_t *, size_t, size_t, int16_t *,
+                    uint16_t *)
+    void kq_diffuse(const kq_picture *, const kq_prepared *, kq_near *, size_t, size_t,
+                    int, int32_t *, uint32_t *, int16_t *, uint16_t *, uint8_t *,
+                    uint8_t *)
+    void kq_find_around(const int16_t *, size_t, uint8_t *)
     void kq_mix(const kq_picture *, const int16_t *, size_t, const uint8_t *, size_t,
                 size_t, int, uint32_t *)
     void kq_rank_build(const uint32_t *, size_t, uint64_t *, uint32_t *)
@@ -126,6 +136,8 @@ cdef extern from "kquant.h" nogil:
     int kq_use_level(int)
 
 AROUND = KQ_AROUND
+BANDS = KQ_BANDS
+BAND_ROWS = KQ_BAND_ROWS
 BINS = KQ_BINS
 BUCKETS = KQ_BUCKETS
 CELLS = KQ_CELLS
@@ -690,34 +702,58 @@ cdef class Picture:
         self.palette = palette
         self.kept = pixels, codes, places, coords, labels
 
-    def diffuse(self, size_t first, size_t last, int strength, uint32_t[::1] cells,
-                uint8_t[::1] lists, size_t used, int32_t[:, :, ::1] errors,
-                uint32_t[::1] found, int16_t[:, ::1] row, uint16_t[::1] labels,
-                uint8_t[:, ::1] indices):
+    def prepare(self, size_t first, size_t last, int16_t[:, ::1] places,
+                uint16_t[::1] labels):
+        """-> places[first:last] of (n, CHANNELS), labels[first:last] of (n,)."""
+        need(first < last <= self.picture.points.n, "points")
+        need(<size_t>places.shape[0] == self.picture.points.n, "places")
+        need(places.shape[1] == KQ_CHANNELS, "places")
+        need(<size_t>labels.shape[0] == self.picture.points.n, "labels")
+        with nogil:
+            kq_prepare(&self.picture, &self.palette[0, 0], first, last, &places[0, 0],
+                       &labels[0])
+
+    def diffuse(self, const int16_t[:, ::1] places, const uint16_t[::1] labels,
+                size_t first, size_t last, int strength, uint32_t[::1] cells,
+                uint8_t[::1] lists, size_t used, uint8_t[:, ::1] indices):
         """Dither rows first..last-1 of indices (H, W); returns `used` for the next.
 
-        cells (NEAR_CELLS,), lists (NEAR_LISTS,) and errors (2, W + 2, CHANNELS) in
-        and out; found (W,), row (W, CHANNELS) and labels (W,) are scratch.
+        places and labels as prepare() makes them; cells (NEAR_CELLS,) and lists
+        (NEAR_LISTS,) in and out; first is a multiple of
+        BAND_ROWS, and the rows are at most BANDS * BAND_ROWS.
         """
         cdef kq_near near
         cdef size_t width = self.picture.image.width
+        cdef int32_t[:, :, :, ::1] errors
+        cdef uint32_t[:, ::1] found
+        cdef int16_t[:, :, ::1] rows
+        cdef uint16_t[:, ::1] row_labels
+        cdef uint8_t[::1] unused
+        cdef kq_prepared prepared
         need(first < last <= self.picture.image.height, "rows")
+        need(first % KQ_BAND_ROWS == 0, "first")
+        need(<size_t>places.shape[0] == self.picture.points.n, "places")
+        need(places.shape[1] == KQ_CHANNELS, "places")
+        need(<size_t>labels.shape[0] == self.picture.points.n, "labels")
+        prepared.places, prepared.labels = &places[0, 0], &labels[0]
+        need(last - first <= KQ_BANDS * KQ_BAND_ROWS, "last")
         need(0 <= strength <= 256, "strength")
         need(cells.shape[0] == KQ_NEAR_CELLS, "cells")
         need(lists.shape[0] == KQ_NEAR_LISTS, "lists")
-        need(errors.shape[0] == 2 and <size_t>errors.shape[1] == width + 2, "errors")
-        need(errors.shape[2] == KQ_CHANNELS, "errors")
-        need(<size_t>found.shape[0] == width, "found")
-        need(<size_t>row.shape[0] == width and row.shape[1] == KQ_CHANNELS, "row")
-        need(<size_t>labels.shape[0] == width, "labels")
         need(<size_t>indices.shape[0] == self.picture.image.height, "indices")
         need(<size_t>indices.shape[1] == width, "indices")
+        errors = numpy.zeros((KQ_BANDS, 2, width + 2, KQ_CHANNELS), numpy.int32)
+        found = numpy.empty((KQ_BANDS, width), numpy.uint32)
+        rows = numpy.empty((KQ_BANDS, width, KQ_CHANNELS), numpy.int16)
+        row_labels = numpy.empty((KQ_BANDS, width), numpy.uint16)
+        unused = numpy.empty(width, numpy.uint8)
         near.palette, near.k = &self.palette[0, 0], self.palette.shape[0]
         near.channels = self.picture.points.channels
         near.cells, near.lists, near.used = &cells[0], &lists[0], used
         with nogil:
-            kq_diffuse(&self.picture, &near, first, last, strength, &errors[0, 0, 0],
-                       &found[0], &row[0, 0], &labels[0], &indices[0, 0])
+            kq_diffuse(&self.picture, &prepared, &near, first, last, strength,
+                       &errors[0, 0, 0, 0], &found[0, 0], &rows[0, 0, 0],
+                       &row_labels[0, 0], &unused[0], &indices[0, 0])
         return near.used
 
     def find_around(self, uint8_t[:, ::1] around):
@@ -725,8 +761,7 @@ cdef class Picture:
         cdef size_t k = self.palette.shape[0]
         need(<size_t>around.shape[0] == k and around.shape[1] == KQ_AROUND, "around")
         with nogil:
-            kq_find_around(&self.palette[0, 0], k, self.picture.points.channels,
-                           &around[0, 0])
+            kq_find_around(&self.palette[0, 0], k, &around[0, 0])
 
     def mix(self, const uint8_t[:, ::1] around, size_t first, size_t last, int strength,
             uint32_t[::1] mixes):

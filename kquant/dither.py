@@ -26,9 +26,6 @@ STRENGTH_ONE = 256
 # Less than this is not worth a thread of its own.
 THREAD_COLORS = 1 << 15
 
-# After so many pixels somebody who waits wants to hear something, or to stop.
-STEP_PIXELS = 1 << 20
-
 
 class PixelTable:
     """From pixels to the places of their colours in a histogram."""
@@ -170,7 +167,8 @@ class Dither:
             entries,
         )
         if self.kind == KINDS[0]:
-            return self._diffused(picture, *pixels.shape[:2], workers)
+            n = len(table.histogram)
+            return self._diffused(picture, n, *pixels.shape[:2], workers)
         around = np.empty((len(entries), _kernel.AROUND), np.uint8)
         picture.find_around(around)
         return self._ordered(
@@ -178,25 +176,40 @@ class Dither:
         )
 
     def _diffused(
-        self, picture: _kernel.Picture, height: int, width: int, workers: Workers
+        self,
+        picture: _kernel.Picture,
+        n: int,
+        height: int,
+        width: int,
+        workers: Workers,
     ) -> np.ndarray:
-        cells = np.zeros(_kernel.NEAR_CELLS, np.uint32)
-        lists = np.empty(_kernel.NEAR_LISTS, np.uint8)
-        errors = np.zeros((2, width + 2, _kernel.CHANNELS), np.int32)
-        scratch = (
-            np.empty(width, np.uint32),
-            np.empty((width, _kernel.CHANNELS), np.int16),
-            np.empty(width, np.uint16),
+        prepared = (
+            np.empty((n, _kernel.CHANNELS), np.int16),
+            np.empty(n, np.uint16),
         )
+        cuts = _cuts(n, workers.share(n, THREAD_COLORS))
+        workers.run(picture.prepare, [(*cut, *prepared) for cut in cuts])
         indices = np.empty((height, width), np.uint8)
-        strength, used = round(self.strength * STRENGTH_ONE), 0
-        step = max(1, STEP_PIXELS // width)
-        for first in range(0, height, step):
-            workers.report("index", first / height)
-            last = min(first + step, height)
-            used = picture.diffuse(
-                first, last, strength, cells, lists, used, errors, *scratch, indices
+        strength = round(self.strength * STRENGTH_ONE)
+        rows = _kernel.BANDS * _kernel.BAND_ROWS
+        parts = [(y, min(y + rows, height)) for y in range(0, height, rows)]
+        threads = min(workers.share(height * width, THREAD_PIXELS), len(parts))
+        # Each thread has a way of its own to find the nearest entries, which it keeps.
+        nears = [
+            (
+                np.zeros(_kernel.NEAR_CELLS, np.uint32),
+                np.empty(_kernel.NEAR_LISTS, np.uint8),
             )
+            for _ in range(threads)
+        ]
+        used = [0] * threads
+        for turn in range(0, len(parts), threads):
+            workers.report("index", turn / len(parts))
+            calls = [
+                (*prepared, *part, strength, *near, place, indices)
+                for part, near, place in zip(parts[turn:], nears, used, strict=False)
+            ]
+            used = workers.run(picture.diffuse, calls)
         return indices
 
     def _ordered(

@@ -419,23 +419,29 @@ static void check_image(const kq_image *image, const histogram *h,
     /* Dithering: the bytes are compared; tests in Python say that they are right. */
     uint32_t *near_cells = allocate(KQ_NEAR_CELLS, 4), *mixes = allocate(h->n, 4);
     uint8_t *lists = allocate(KQ_NEAR_LISTS, 1), around[KQ_MAX_COLORS * KQ_AROUND];
-    int32_t *errors = allocate(2 * (WIDTH + 2) * KQ_CHANNELS, 4);
-    int16_t row[WIDTH * KQ_CHANNELS];
-    uint16_t labels_row[WIDTH];
+    int32_t *errors = allocate(KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS, 4);
+    uint32_t places_found[KQ_BANDS * WIDTH];
+    int16_t rows[KQ_BANDS * WIDTH * KQ_CHANNELS];
+    uint16_t row_labels[KQ_BANDS * WIDTH];
+    int16_t *places = allocate(h->n * KQ_CHANNELS, 2);
+    uint16_t *flagged = allocate(h->n, 2);
+    const kq_prepared prepared = {places, flagged};
+    uint8_t unused[WIDTH];
     static const uint8_t thresholds[4] = {32, 160, 224, 96};
     kq_near near = {centroids, k, channels, near_cells, lists, 0};
-    kq_diffuse(&picture, &near, 0, HEIGHT / 2, 205, errors, found, row, labels_row,
-               indices);
-    kq_diffuse(&picture, &near, HEIGHT / 2, HEIGHT, 205, errors, found, row, labels_row,
-               indices);
+    kq_prepare(&picture, centroids, 0, h->n, places, flagged);
+    kq_diffuse(&picture, &prepared, &near, 0, HEIGHT, 205, errors, places_found, rows,
+               row_labels, unused, indices);
     require(near.used <= KQ_NEAR_LISTS, "lists are too long");
     add_to_hash(indices, PIXELS);
-    kq_find_around(centroids, k, channels, around);
+    kq_find_around(centroids, k, around);
     kq_mix(&picture, centroids, k, around, 0, h->n, 256, mixes);
     kq_ordered(&picture, mixes, 0, HEIGHT, thresholds, 2, found, indices);
     add_to_hash(indices, PIXELS);
     free(near_cells);
     free(mixes);
+    free(places);
+    free(flagged);
     free(lists);
     free(errors);
     free(indices);

@@ -97,7 +97,6 @@ def test_threads_and_levels_do_not_matter(kind, alpha, space, level, monkeypatch
     for module in ("histogram", "dither", "indexed"):
         monkeypatch.setattr(f"kquant.{module}.THREAD_PIXELS", 500)
     monkeypatch.setattr(dither, "THREAD_COLORS", 100)
-    monkeypatch.setattr(dither, "STEP_PIXELS", 1000)
     _kernel.use_level("base")
     many = kquant.quantize(image, 20, dither=kind, space=space, threads=3)
     assert np.array_equal(one.indices, many.indices)
@@ -123,10 +122,9 @@ def diffuse(image, palette, strength):
             if ((at - entries[nearest]) ** 2).sum() <= one * one // 4:
                 error = np.zeros(3, int)
             else:
-                sums = errors[y, x + 1] + carry
-                at = np.clip(at + ((sums * strength + 2048) >> 12), 0, 255 * one)
+                at = np.clip(at + ((errors[y, x + 1] + carry + 8) >> 4), 0, 255 * one)
                 nearest = oracle.nearest([at], entries)[0]
-                error = at - entries[nearest]
+                error = ((at - entries[nearest]) * strength + 128) >> 8
             indices[y, x] = nearest
             carry = 7 * error
             errors[y + 1, x + 1 - step] += 3 * error
@@ -143,6 +141,18 @@ def test_diffusion_is_that_of_floyd_and_steinberg(colors, strength, level):
     q = palette.map(image, dither=strength)
     expected = diffuse(image, np.asarray(palette), round(strength * 256))
     assert np.array_equal(q.indices, expected)
+
+
+def test_bands_start_some_rows_early(level):
+    """A band of 64 rows is what diffusion from four rows above it gives."""
+    image = oracle.photo(3, 333, 21, spread=80)
+    palette = kquant.quantize(image, 12).palette
+    q = palette.map(image, dither=1)
+    for top in range(0, 333, 64):
+        lead = 4 if top else 0
+        part = image[top - lead : top + 64]
+        expected = diffuse(part, np.asarray(palette), 256)[lead:]
+        assert np.array_equal(q.indices[top : top + 64], expected)
 
 
 def test_strength_scales_what_is_added():

@@ -1,12 +1,9 @@
 /* Dithering: other entries than the nearest one, so that the mean is right. */
 #include "bits.h"
+#include "four.h"
 #include "kquant.h"
 
-#include <float.h>
 #include <string.h>
-
-/* Entries of a list are looked at in groups of so many. */
-#define GROUP 4
 
 /* Up to this distance squared, half a step of an 8-bit value, a colour counts as being in
 the palette: it is not dithered, and takes no errors from its neighbours. */
@@ -25,14 +22,13 @@ KQ_INLINE int cell_bits(size_t channels)
 static size_t filter(const kq_near *near, const uint8_t *from, size_t n,
                      const int32_t *low, const int32_t *high, uint8_t *to)
 {
-    const size_t channels = near->channels;
     const int16_t *reference = NULL;
     int32_t least = INT32_MAX;
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         const int16_t *entry = near->palette + KQ_CHANNELS * from[i];
         int32_t distance = 0;
-        for (size_t c = 0; c < channels; c++) {
+        for (size_t c = 0; c < KQ_CHANNELS; c++) {
             const int32_t d = entry[c] - (low[c] + high[c]) / 2;
             distance += d * d;
         }
@@ -44,7 +40,7 @@ static size_t filter(const kq_near *near, const uint8_t *from, size_t n,
     for (size_t i = 0; i < n; i++) {
         const int16_t *entry = near->palette + KQ_CHANNELS * from[i];
         int32_t excess = 0;
-        for (size_t c = 0; c < channels; c++) {
+        for (size_t c = 0; c < KQ_CHANNELS; c++) {
             const int32_t a = entry[c], r = reference[c];
             excess += (a - r) * (a + r - 2 * (a > r ? high[c] : low[c]));
         }
@@ -57,12 +53,12 @@ static size_t filter(const kq_near *near, const uint8_t *from, size_t n,
 /* Make the list of a cell whose side is 1 << bits, from its parent's list: the number
 of groups of GROUP entries, and the entries, the last one repeated to fill a group. */
 static uint32_t make_list(kq_near *near, const uint8_t *from, size_t n, int bits,
-                          const int32_t *at)
+                          const int16_t *at)
 {
     int32_t low[KQ_CHANNELS], high[KQ_CHANNELS];
     uint8_t *list = near->lists + near->used;
     const uint32_t place = (uint32_t)near->used;
-    for (size_t c = 0; c < near->channels; c++) {
+    for (size_t c = 0; c < KQ_CHANNELS; c++) {
         low[c] = at[c] >> bits << bits;
         high[c] = low[c] + (1 << bits) - 1;
         high[c] = high[c] < 255 * KQ_ONE ? high[c] : 255 * KQ_ONE;
@@ -75,7 +71,7 @@ static uint32_t make_list(kq_near *near, const uint8_t *from, size_t n, int bits
     return place;
 }
 
-KQ_INLINE size_t cell_of(const int32_t *at, size_t channels, int bits)
+KQ_INLINE size_t cell_of(const int16_t *at, size_t channels, int bits)
 {
     const int per_axis = 14 - bits;
     size_t cell = 0;
@@ -84,7 +80,7 @@ KQ_INLINE size_t cell_of(const int32_t *at, size_t channels, int bits)
     return cell;
 }
 
-static uint32_t new_list(kq_near *near, const int32_t *at, size_t cell)
+static uint32_t new_list(kq_near *near, const int16_t *at, size_t cell)
 {
     const int bits = cell_bits(near->channels), wide = bits + 2;
     const size_t wider = 65536 + cell_of(at, near->channels, wide);
@@ -103,43 +99,19 @@ static uint32_t new_list(kq_near *near, const int32_t *at, size_t cell)
     return near->cells[cell] = make_list(near, list + 1, n, bits, at);
 }
 
-/* Distance and index in one number: its minimum is the nearest, ties the lowest. */
-KQ_INLINE uint64_t rank(const kq_near *near, const int32_t *at, uint8_t index,
-                        size_t channels)
-{
-    const int16_t *entry = near->palette + KQ_CHANNELS * index;
-    uint32_t distance = 0;
-    for (size_t c = 0; c < channels; c++)
-        distance += (uint32_t)((at[c] - entry[c]) * (at[c] - entry[c]));
-    return (uint64_t)distance << 8 | index;
-}
-
-KQ_INLINE uint8_t nearest(kq_near *near, const int32_t *at, size_t channels)
+/* The list of the cell that a place is in. */
+KQ_INLINE const uint8_t *list_of(kq_near *near, const int16_t *at, size_t channels)
 {
     const size_t cell = cell_of(at, channels, cell_bits(channels));
     uint32_t place = near->cells[cell];
     if (!place)
         place = new_list(near, at, cell);
-    const uint8_t *list = near->lists + place;
-    uint64_t best = UINT64_MAX;
-    /* In groups, so that how long a list is hardly ever surprises the processor. */
-    for (int groups = *list++; groups > 0; groups--, list += GROUP)
-        for (int j = 0; j < GROUP; j++) {
-            const uint64_t next = rank(near, at, list[j], channels);
-            best = next < best ? next : best;
-        }
-    return (uint8_t)best;
+    return near->lists + place;
 }
 
 /* ---- error diffusion */
 
-KQ_INLINE int32_t clamped(int32_t value)
-{
-    value = value > 0 ? value : 0;
-    return value < 255 * KQ_ONE ? value : 255 * KQ_ONE;
-}
-
-enum { EXACT = 256 };
+enum { EXACT = 256 }; /* in a label: the colour has an entry of its own */
 
 static void find(const kq_picture *picture, size_t y, uint32_t *found)
 {
@@ -149,88 +121,142 @@ static void find(const kq_picture *picture, size_t y, uint32_t *found)
         kq_rank_find(&picture->image, y, &picture->ranks, found);
 }
 
-/* Look a row up, all pixels at once, as the errors must go from one to the next. */
-KQ_INLINE void find_row(const kq_picture *picture, const kq_near *near, size_t y,
-                        uint32_t *found, int16_t *row, uint16_t *labels,
-                        size_t channels)
+KQ_INLINE void prepare(const kq_picture *picture, const int16_t *palette, size_t first,
+                       size_t last, int16_t *places, uint16_t *labels, size_t channels)
 {
-    const size_t width = picture->image.width, stride = picture->points.stride;
-    const int16_t *coords = picture->points.coords;
-    find(picture, y, found);
-    for (size_t x = 0; x < width; x++) {
-        const uint8_t label = picture->labels[found[x]];
-        const int16_t *entry = near->palette + KQ_CHANNELS * label;
+    const size_t stride = picture->points.stride;
+    for (size_t i = first; i < last; i++) {
+        const uint8_t label = picture->labels[i];
+        int16_t *place = places + KQ_CHANNELS * i;
         int32_t distance = 0;
+        place[KQ_CHANNELS - 1] = 0; /* if there is no alpha */
         for (size_t c = 0; c < channels; c++) {
-            const int16_t at = coords[c * stride + found[x]];
-            row[KQ_CHANNELS * x + c] = at;
-            distance += (at - entry[c]) * (at - entry[c]);
+            const int32_t at = picture->points.coords[c * stride + i];
+            const int32_t away = at - palette[KQ_CHANNELS * label + c];
+            place[c] = (int16_t)at;
+            distance += away * away;
         }
-        labels[x] = (uint16_t)(label | (distance <= NEAR_EXACT ? EXACT : 0));
+        labels[i] = (uint16_t)(label | (distance <= NEAR_EXACT ? EXACT : 0));
     }
 }
 
-/* `now` has the sixteenths of errors that come from above, `next` gets those for the
-row below; both have a place before the first pixel and one after the last. */
-KQ_INLINE void diffuse_row(kq_near *near, size_t width, int backwards, int strength,
-                           const int32_t *now, int32_t *next, const int16_t *row,
-                           const uint16_t *labels, uint8_t *indices, size_t channels)
+void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
+                size_t last, int16_t *places, uint16_t *labels)
 {
-    const ptrdiff_t step = backwards ? -1 : 1;
-    int32_t last[KQ_CHANNELS] = {0}, before[KQ_CHANNELS] = {0};
-    ptrdiff_t x = backwards ? (ptrdiff_t)width - 1 : 0;
-    for (size_t done = 0; done < width; done++, x += step) {
-        int32_t at[KQ_CHANNELS], error[KQ_CHANNELS];
-        if (labels[x] & EXACT) {
-            indices[x] = (uint8_t)labels[x];
-            for (size_t c = 0; c < channels; c++)
-                error[c] = 0;
-        } else {
-            for (size_t c = 0; c < channels; c++) {
-                const int32_t sum = now[KQ_CHANNELS * (x + 1) + (ptrdiff_t)c];
-                at[c] = clamped(row[KQ_CHANNELS * x + (ptrdiff_t)c]
-                                + (((sum + 7 * last[c]) * strength + 2048) >> 12));
-            }
-            indices[x] = nearest(near, at, channels);
-            for (size_t c = 0; c < channels; c++)
-                error[c] = at[c] - near->palette[KQ_CHANNELS * indices[x] + c];
-        }
-        /* The pixel behind and below has now got all that it gets. */
-        for (size_t c = 0; c < channels; c++) {
-            next[KQ_CHANNELS * (x + 1 - step) + (ptrdiff_t)c] =
-                3 * error[c] + 5 * last[c] + before[c];
-            before[c] = last[c];
-            last[c] = error[c];
-        }
-    }
-    for (size_t c = 0; c < channels; c++)
-        next[KQ_CHANNELS * (x + 1 - step) + (ptrdiff_t)c] = 5 * last[c] + before[c];
+    if (picture->points.channels == 4)
+        prepare(picture, palette, first, last, places, labels, 4);
+    else
+        prepare(picture, palette, first, last, places, labels, 3);
 }
 
-KQ_INLINE void diffuse(const kq_picture *picture, kq_near *near, size_t first,
-                       size_t last, int strength, int32_t *errors, uint32_t *found,
-                       int16_t *row, uint16_t *labels, uint8_t *indices,
+/* A band of rows on its way, and what its row needs. */
+typedef struct {
+    size_t y, last;
+    const int16_t *row;
+    const uint16_t *labels;
+    const int32_t *now;
+    int32_t *next;
+    uint8_t *indices;
+    four error, before;
+} lane;
+
+/* One pixel. `now` has the sixteenths of errors that come from above, `next` gets those
+for the row below; both have a place before the first pixel and one after the last. */
+KQ_INLINE void diffuse_pixel(kq_near *near, lane *l, ptrdiff_t x, ptrdiff_t step,
+                             int strength, size_t channels)
+{
+    const uint16_t label = l->labels[x];
+    four error = zeros();
+    uint8_t index = (uint8_t)label;
+    if (!(label & EXACT)) {
+        int16_t at[KQ_CHANNELS];
+        const four sum = add_seven(load_four(l->now + KQ_CHANNELS * (x + 1)), l->error);
+        const short4 place = moved(l->row + KQ_CHANNELS * x, sum);
+        store_short4(place, at);
+        index = nearest(near->palette, list_of(near, at, channels), place);
+        error = part_of(place, near->palette + KQ_CHANNELS * index, strength);
+    }
+    l->indices[x] = index;
+    /* The pixel behind and below has now got all that it gets. */
+    store_four(three_five_one(error, l->error, l->before),
+               l->next + KQ_CHANNELS * (x + 1 - step));
+    l->before = l->error;
+    l->error = error;
+}
+
+/* A row of each of `count` bands, all in the same direction. Their pixels take turns:
+each must wait for the error of the one before it, but not for those of other bands. */
+KQ_INLINE void diffuse_rows(kq_near *near, lane *const *lanes, size_t count,
+                            size_t width, int strength, size_t channels)
+{
+    const ptrdiff_t step = lanes[0]->y % 2 ? -1 : 1;
+    ptrdiff_t x = step < 0 ? (ptrdiff_t)width - 1 : 0;
+    for (size_t i = 0; i < count; i++) {
+        lanes[i]->error = lanes[i]->before = zeros();
+    }
+    for (size_t done = 0; done < width; done++, x += step)
+        for (size_t i = 0; i < count; i++)
+            diffuse_pixel(near, lanes[i], x, step, strength, channels);
+    for (size_t i = 0; i < count; i++)
+        store_four(three_five_one(zeros(), lanes[i]->error, lanes[i]->before),
+                   lanes[i]->next + KQ_CHANNELS * (x + 1 - step));
+}
+
+KQ_INLINE void diffuse(const kq_picture *picture, const kq_prepared *from,
+                       kq_near *near, size_t first, size_t last, int strength,
+                       int32_t *errors, uint32_t *found, int16_t *rows,
+                       uint16_t *labels, uint8_t *unused, uint8_t *indices,
                        size_t channels)
 {
     const size_t width = picture->image.width, size = KQ_CHANNELS * (width + 2);
-    for (size_t y = first; y < last; y++) {
-        find_row(picture, near, y, found, row, labels, channels);
-        diffuse_row(near, width, y % 2, strength, errors + y % 2 * size,
-                    errors + (y + 1) % 2 * size, row, labels, indices + y * width,
-                    channels);
+    lane lanes[KQ_BANDS];
+    size_t bands = 0, count;
+    for (size_t y = first; y < last; y += KQ_BAND_ROWS, bands++) {
+        lanes[bands].y = y ? y - KQ_BAND_LEAD : 0;
+        lanes[bands].last = y + KQ_BAND_ROWS < last ? y + KQ_BAND_ROWS : last;
     }
+    do {
+        lane *active[KQ_BANDS];
+        count = 0;
+        for (size_t i = 0; i < bands; i++) {
+            lane *l = &lanes[i];
+            if (l->y == l->last)
+                continue;
+            find(picture, l->y, found + i * width);
+            l->row = rows + i * KQ_CHANNELS * width;
+            l->labels = labels + i * width;
+            for (size_t x = 0; x < width; x++) {
+                memcpy(rows + KQ_CHANNELS * (i * width + x),
+                       from->places + KQ_CHANNELS * (size_t)found[i * width + x],
+                       KQ_CHANNELS * sizeof *rows);
+                labels[i * width + x] = from->labels[found[i * width + x]];
+            }
+            l->now = errors + (2 * i + l->y % 2) * size;
+            l->next = errors + (2 * i + (l->y + 1) % 2) * size;
+            l->indices =
+                l->y < first + i * KQ_BAND_ROWS ? unused : indices + l->y * width;
+            active[count++] = l;
+        }
+        if (count == KQ_BANDS)
+            diffuse_rows(near, active, KQ_BANDS, width, strength, channels);
+        else if (count)
+            diffuse_rows(near, active, count, width, strength, channels);
+        for (size_t i = 0; i < count; i++)
+            active[i]->y++;
+    } while (count);
 }
 
-void kq_diffuse(const kq_picture *picture, kq_near *near, size_t first, size_t last,
-                int strength, int32_t *errors, uint32_t *found, int16_t *row,
-                uint16_t *labels, uint8_t *indices)
+void kq_diffuse(const kq_picture *picture, const kq_prepared *from, kq_near *near,
+                size_t first, size_t last, int strength, int32_t *errors,
+                uint32_t *found, int16_t *rows, uint16_t *labels, uint8_t *unused,
+                uint8_t *indices)
 {
     if (near->channels == 4)
-        diffuse(picture, near, first, last, strength, errors, found, row, labels,
-                indices, 4);
+        diffuse(picture, from, near, first, last, strength, errors, found, rows, labels,
+                unused, indices, 4);
     else
-        diffuse(picture, near, first, last, strength, errors, found, row, labels,
-                indices, 3);
+        diffuse(picture, from, near, first, last, strength, errors, found, rows, labels,
+                unused, indices, 3);
 }
 
 /* ---- mixing by position */
@@ -238,18 +264,22 @@ void kq_diffuse(const kq_picture *picture, kq_near *near, size_t first, size_t l
 /* A mix of entries that are far apart is coarse: so much of its variance counts like
 an error of its mean. */
 #define COARSE 0.2f
+#define FAR 4.0f      // so many times the squared distance of the nearest entry
+#define NO_GAIN -2e9f // less than any, and in the range of 32 bits
 
-void kq_find_around(const int16_t *palette, size_t k, size_t channels, uint8_t *around)
+void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
 {
     for (size_t i = 0; i < k; i++) {
         uint64_t best[KQ_AROUND + 1];
         size_t count = 0;
-        const kq_near near = {.palette = palette, .k = k, .channels = channels};
-        int32_t at[KQ_CHANNELS];
-        for (size_t c = 0; c < KQ_CHANNELS; c++)
-            at[c] = palette[KQ_CHANNELS * i + c];
         for (size_t j = 0; j < k; j++) {
-            const uint64_t next = rank(&near, at, (uint8_t)j, channels);
+            uint64_t next = 0;
+            for (size_t c = 0; c < KQ_CHANNELS; c++) {
+                const int32_t d =
+                    palette[KQ_CHANNELS * i + c] - palette[KQ_CHANNELS * j + c];
+                next += (uint64_t)(d * d);
+            }
+            next = next << 8 | j; /* ties to the lowest index */
             if (next >> 8 == 0 || (count == KQ_AROUND && next > best[count - 1]))
                 continue;
             size_t place = count < KQ_AROUND ? count++ : count - 1;
@@ -288,21 +318,25 @@ static void make_star(const int16_t *palette, size_t label, const uint8_t *aroun
 KQ_INLINE size_t best_mix(const star *s, const float *away, float *share,
                           size_t channels)
 {
-    float gain[KQ_AROUND], part[KQ_AROUND];
-    size_t best = 0;
+    float part[KQ_AROUND];
+    int32_t rank[KQ_AROUND], most = INT32_MIN;
     for (size_t j = 0; j < KQ_AROUND; j++) {
         float dot = 0;
         for (size_t c = 0; c < channels; c++)
             dot += away[c] * s->step[c][j];
-        dot = dot > 0 ? dot : 0;
         part[j] = dot * s->inverse[j];
         /* How much the squared error of the mean falls, less what is coarse. */
-        gain[j] = part[j] * (dot - COARSE * (1 - part[j]) * s->length[j]);
-        gain[j] = dot > 0 ? gain[j] : -FLT_MAX;
+        const float gain = part[j] * (dot - COARSE * (1 - part[j]) * s->length[j]);
+        /* Far entries only if they gain: a small share of one makes specks. */
+        const float far = s->length[j] > FAR * s->length[0] ? gain : 1;
+        /* In whole numbers, which leave room for the place; the first one wins. */
+        rank[j] = (int32_t)(dot > 0 && far > 0 ? gain : NO_GAIN);
+        rank[j] = (rank[j] & ~(KQ_AROUND - 1)) | (int32_t)(KQ_AROUND - 1 - j);
     }
-    for (size_t j = 1; j < KQ_AROUND; j++)
-        best = gain[j] > gain[best] ? j : best;
-    *share = part[best];
+    for (size_t j = 0; j < KQ_AROUND; j++)
+        most = rank[j] > most ? rank[j] : most;
+    const size_t best = KQ_AROUND - 1 - (size_t)(most & (KQ_AROUND - 1));
+    *share = most > (int32_t)NO_GAIN + KQ_AROUND ? part[best] : 0;
     return best;
 }
 

@@ -362,16 +362,37 @@ typedef struct {
     const uint8_t *labels;
 } kq_picture;
 
+/* What error diffusion wants to know of each point at once: places[n][KQ_CHANNELS] and
+labels[n], where a flag says that the colour has an entry of its own. */
+typedef struct {
+    const int16_t *places;
+    const uint16_t *labels;
+} kq_prepared;
+
+/* Write both for the points first..last-1; palette[k][KQ_CHANNELS]. */
+void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
+                size_t last, int16_t *places, uint16_t *labels);
+
 /* Diffuse the errors of the rows first..last-1 (Floyd and Steinberg, 1976), even rows
 from left to right, odd ones back; strength / 256 of every error. Colours that have an
 entry of their own get it, and pass no errors on.
 
-`errors` (INOUT, 0 before the first row) holds 2 * (width + 2) * KQ_CHANNELS sums, for
-the row that comes and the one after; found[width], row[width * KQ_CHANNELS] and
-labels[width] are scratch. Writes indices[height][width] of these rows. */
-void kq_diffuse(const kq_picture *picture, kq_near *near, size_t first, size_t last,
-                int strength, int32_t *errors, uint32_t *found, int16_t *row,
-                uint16_t *labels, uint8_t *indices);
+The image is cut into bands of KQ_BAND_ROWS rows. Errors do not go from one to the next,
+but a band starts KQ_BAND_LEAD rows early, so that its first rows have errors like any
+other. `first` must be the start of a band, and last - first at most KQ_BANDS bands,
+which are worked on in turn.
+
+errors[KQ_BANDS][2][width + 2][KQ_CHANNELS] (INOUT, 0 before), found[KQ_BANDS][width],
+rows[KQ_BANDS][width][KQ_CHANNELS], labels[KQ_BANDS][width] and unused[width] are
+scratch. Writes indices[height][width] of these rows. */
+#define KQ_BANDS 4
+#define KQ_BAND_ROWS 64
+#define KQ_BAND_LEAD 4
+
+void kq_diffuse(const kq_picture *picture, const kq_prepared *from, kq_near *near,
+                size_t first, size_t last, int strength, int32_t *errors,
+                uint32_t *found, int16_t *rows, uint16_t *labels, uint8_t *unused,
+                uint8_t *indices);
 
 /* Which two entries stand for each of the points first..last-1, so that their mean is
 near: mixes[i] is one | other << 8 | share of the other << 16, of 256. One of them is
@@ -383,7 +404,7 @@ void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
 
 /* around[k][KQ_AROUND] of each of k > 1 entries: the nearest others, as many as there
 are, the last one repeated. */
-void kq_find_around(const int16_t *palette, size_t k, size_t channels, uint8_t *around);
+void kq_find_around(const int16_t *palette, size_t k, uint8_t *around);
 
 /* indices[height][width] of the rows first..last-1 from the mixes of all points: the
 other entry where the threshold for the place, thresholds[size][size] repeated, is
