@@ -125,10 +125,10 @@ GOLDEN_MORE = {
     "linear": "03007012ade9c57e",
     "oklab": "4b06ab6bb5b06c9c",
     "lab": "ab040d523a61c1e6",
-    "floyd-steinberg": "189dcc4d86ed20e0",
+    "floyd-steinberg": "b5994a4b58375e0b",
     "blue-noise": "2ac734e5a0896447",
     "bayer": "c88c2d947f08aa63",
-    "alpha dithered": "439924a714a8e81f",
+    "alpha dithered": "91d61b940912d47e",
     "guard": "3c46571e6685c537",
     "lock": "ceeb901159ae72f9",
 }

@@ -264,8 +264,8 @@ void kq_diffuse(const kq_picture *picture, const kq_prepared *from, kq_near *nea
 /* A mix of entries that are far apart is coarse: so much of its variance counts like
 an error of its mean. */
 #define COARSE 0.2f
-#define FAR 4.0f      // so many times the squared distance of the nearest entry
-#define NO_GAIN -2e9f // less than any, and in the range of 32 bits
+#define FAR 4.0f            // so many times the squared distance of the nearest entry
+#define NO_GAIN -2000000000 // less than any
 
 void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
 {
@@ -293,9 +293,17 @@ void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
     }
 }
 
+/* For loops that are to become vector instructions, not code written out. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define EACH_AROUND(j) _Pragma("GCC unroll 1") for (int j = 0; j < KQ_AROUND; j++)
+#else
+#define EACH_AROUND(j) for (int j = 0; j < KQ_AROUND; j++)
+#endif
+
 /* The entries around one, from there, so that many can be tried at once. */
 typedef struct {
     float step[KQ_CHANNELS][KQ_AROUND], length[KQ_AROUND], inverse[KQ_AROUND];
+    int32_t least[KQ_AROUND]; /* what a mix with it must gain */
 } star;
 
 static void make_star(const int16_t *palette, size_t label, const uint8_t *around,
@@ -311,6 +319,7 @@ static void make_star(const int16_t *palette, size_t label, const uint8_t *aroun
             s->length[j] += (float)d * (float)d;
         }
         s->inverse[j] = s->length[j] > 0 ? 1 / s->length[j] : 0;
+        s->least[j] = s->length[j] > FAR * s->length[0] ? 0 : NO_GAIN;
     }
 }
 
@@ -318,25 +327,30 @@ static void make_star(const int16_t *palette, size_t label, const uint8_t *aroun
 KQ_INLINE size_t best_mix(const star *s, const float *away, float *share,
                           size_t channels)
 {
-    float part[KQ_AROUND];
+    float dot[KQ_AROUND], part[KQ_AROUND], gain[KQ_AROUND];
     int32_t rank[KQ_AROUND], most = INT32_MIN;
-    for (size_t j = 0; j < KQ_AROUND; j++) {
-        float dot = 0;
-        for (size_t c = 0; c < channels; c++)
-            dot += away[c] * s->step[c][j];
-        part[j] = dot * s->inverse[j];
+    EACH_AROUND (j)
+        dot[j] = away[0] * s->step[0][j];
+    for (size_t c = 1; c < channels; c++)
+        EACH_AROUND (j)
+            dot[j] += away[c] * s->step[c][j];
+    EACH_AROUND (j) {
+        part[j] = dot[j] * s->inverse[j];
         /* How much the squared error of the mean falls, less what is coarse. */
-        const float gain = part[j] * (dot - COARSE * (1 - part[j]) * s->length[j]);
-        /* Far entries only if they gain: a small share of one makes specks. */
-        const float far = s->length[j] > FAR * s->length[0] ? gain : 1;
-        /* In whole numbers, which leave room for the place; the first one wins. */
-        rank[j] = (int32_t)(dot > 0 && far > 0 ? gain : NO_GAIN);
-        rank[j] = (rank[j] & ~(KQ_AROUND - 1)) | (int32_t)(KQ_AROUND - 1 - j);
+        gain[j] = part[j] * (dot[j] - COARSE * (1 - part[j]) * s->length[j]);
     }
-    for (size_t j = 0; j < KQ_AROUND; j++)
+    EACH_AROUND (j) {
+        /* In whole numbers, which leave room for the place; the first one wins. Far
+        entries only if they gain: a small share of one makes specks. */
+        const int32_t whole = (int32_t)gain[j];
+        const int32_t mask = -(dot[j] > 0) & -(whole > s->least[j]);
+        rank[j] = (whole & mask) | (NO_GAIN & ~mask);
+        rank[j] = (rank[j] & ~(KQ_AROUND - 1)) | (KQ_AROUND - 1 - j);
+    }
+    EACH_AROUND (j)
         most = rank[j] > most ? rank[j] : most;
     const size_t best = KQ_AROUND - 1 - (size_t)(most & (KQ_AROUND - 1));
-    *share = most > (int32_t)NO_GAIN + KQ_AROUND ? part[best] : 0;
+    *share = most > NO_GAIN + KQ_AROUND ? part[best] : 0;
     return best;
 }
 
