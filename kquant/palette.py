@@ -1,5 +1,6 @@
 """The palette: at most 256 colours in an order, and how often each is used."""
 
+import os
 from collections.abc import Iterator, Sequence
 from string import hexdigits
 from typing import TYPE_CHECKING, TypeAlias, Union, overload
@@ -197,6 +198,31 @@ class Palette(Sequence):
         from .palette_file import write_colors
 
         write_colors(path, self._colors, force=force)
+
+    @classmethod
+    def of(cls, palette: "Colors | PathLike") -> "Palette":
+        """Take any form of palette, also the name of a device or of a file.
+
+        Parameters
+        ----------
+        palette : colours, Palette, PIL.Image.Image, str or path-like
+            What `Palette` takes, `named` knows (first) or `load` reads.
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            If it cannot be taken.
+        """
+        from .devices import DEVICES
+
+        if isinstance(palette, Palette):
+            return palette
+        if isinstance(palette, str) and palette in DEVICES:
+            return cls.named(palette)
+        path = isinstance(palette, str) and not palette.startswith("#")
+        if path or isinstance(palette, os.PathLike):
+            return cls.load(palette)
+        return cls(palette)
 
     @classmethod
     def named(cls, name: str) -> "Palette":

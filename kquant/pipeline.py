@@ -35,7 +35,7 @@ class Options(TypedDict, total=False):
     effort: str
     space: str
     dither: bool | float | str
-    palette: Colors | None
+    palette: Colors | PathLike | None
     lock: Colors | None
     weights: npt.ArrayLike | None
     max_error: float | None
@@ -53,7 +53,7 @@ def quantize(
     effort: str = "balanced",
     space: str = "srgb",
     dither: bool | float | str = False,
-    palette: Colors | None = None,
+    palette: Colors | PathLike | None = None,
     lock: Colors | None = None,
     weights: npt.ArrayLike | None = None,
     max_error: float | None = None,
@@ -92,8 +92,9 @@ def quantize(
         two entries by position, so that nothing changes from frame to frame but what
         changes in the image. A strength of 0..1 may follow, as in "bayer:0.5"; True
         is "floyd-steinberg", a number its strength.
-    palette : Palette, colours, or PIL.Image.Image, optional
-        A palette to be used as it is, entry for entry; nothing is optimized.
+    palette : Palette, colours, PIL.Image.Image, str or path-like, optional
+        A palette to be used as it is, entry for entry; nothing is optimized. A string
+        is the name of a device (`Palette.named`) or of a file (`Palette.load`).
     lock : colours, optional
         Colours that must be in the palette, exactly; the rest is optimized around
         them. With alpha if the image has alpha.
@@ -177,7 +178,7 @@ class _Plan:
         effort: str,
         space: str,
         dither: bool | float | str,
-        palette: Colors | None,
+        palette: Colors | PathLike | None,
         lock: Colors | None,
         weights: npt.ArrayLike | None,
         max_error: float | None,
@@ -202,7 +203,7 @@ class _Plan:
                         f"palette is used as it is, so {name} would have no effect: "
                         "give one of them"
                     )
-            palette = palette if isinstance(palette, Palette) else Palette(palette)
+            palette = Palette.of(palette)
         hidden = check_transparent_rgb(transparent_rgb)
         return cls(recipe, Dither.make(dither), palette, hidden)
 

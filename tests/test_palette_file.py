@@ -178,6 +178,18 @@ def test_a_fixed_palette_is_kept_bit_for_bit(form, level):
     assert q.iterations == 0
 
 
+def test_a_palette_can_be_named_or_in_a_file(tmp_path):
+    MADE.save(tmp_path / "a.gpl")
+    expected = MADE.map(PHOTO)
+    for path in (tmp_path / "a.gpl", str(tmp_path / "a.gpl")):
+        q = kquant.quantize(PHOTO, palette=path)
+        assert q.palette == MADE
+        assert np.array_equal(q.indices, expected.indices)
+    assert kquant.quantize(PHOTO, palette="bwr").palette == Palette.named("bwr")
+    with pytest.raises(kquant.ImageFileError, match=r"no\.gpl: no such file"):
+        kquant.quantize(PHOTO, palette="no.gpl")
+
+
 def test_palettes_with_and_without_alpha_meet_images_with_and_without():
     clear = np.dstack([PHOTO, PHOTO[..., 0]])
     opaque = Palette(["#000", "#fff"])
