@@ -3,7 +3,7 @@
 import importlib.resources
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -132,6 +132,10 @@ class Dither:
     def __str__(self) -> str:
         usual = self.strength == DEFAULTS.get(self.kind, 0.0)
         return self.kind if usual else f"{self.kind}:{self.strength:g}"
+
+    def needed(self, clusters: Clusters) -> Clusters:
+        """Let go of the coordinates if nothing is dithered: they are large."""
+        return replace(clusters, coords=None) if self == NO_DITHER else clusters
 
     def indices(
         self,

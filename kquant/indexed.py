@@ -179,7 +179,7 @@ def map_pixels(
     if pixels.shape[2] != channels:
         pixels = with_channels(pixels, channels)
     histogram = count_pixels(pixels, workers)
-    clusters = nearest(histogram, matched, space, workers)
+    clusters = dither.needed(nearest(histogram, matched, space, workers))
     return index_pixels(
         pixels, histogram, clusters, space, dither, workers, palette=palette
     )

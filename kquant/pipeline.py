@@ -224,7 +224,7 @@ class _Plan:
                 iterations=fitted.iterations,
                 converged=fitted.converged,
             )
-        clusters = self._hide(pixels, clusters)
+        clusters = self._hide(pixels, self.dither.needed(clusters))
         return index_pixels(pixels, histogram, clusters, space, self.dither, workers)
 
     def _hide(self, pixels: np.ndarray, clusters: Clusters) -> Clusters:
