@@ -271,7 +271,8 @@ def _worst_region(pixels: np.ndarray, indices: np.ndarray, palette: Palette) -> 
     """Find the window of 2 x 2 tiles with the largest error, and what is around it."""
     channels = pixels.shape[2]
     entries = with_channels(palette.matched, channels)
-    before, after = _tiles(pixels), _tiles(entries[indices])
+    before = _tiles(pixels)
+    after = _tiles(indices, entries)
     errors = _squared(before, after)
     high, wide = (max(n - 1, 1) for n in errors.shape)
     corners = [
@@ -328,16 +329,24 @@ def _premultiplied(colors: np.ndarray) -> np.ndarray:
     return colors
 
 
-def _tiles(pixels: np.ndarray) -> np.ndarray:
-    """Mean premultiplied colour of each tile; what is cut at the edge counts fully."""
-    rows = np.arange(0, pixels.shape[0], TILE)
-    columns = np.arange(0, pixels.shape[1], TILE)
-    sums = []
-    for row in rows:  # a row of tiles at a time, to need little memory
-        colors = _premultiplied(pixels[row : row + TILE]).mean(axis=0)
-        sums.append(np.add.reduceat(colors, columns, axis=0))
-    widths = np.diff(columns, append=pixels.shape[1])
-    return np.stack(sums) / widths[:, np.newaxis]
+def _tiles(pixels: np.ndarray, entries: np.ndarray | None = None) -> np.ndarray:
+    """Mean premultiplied colour of each tile; what is cut at the edge counts fully.
+
+    `pixels` are (H, W, 3|4), or (H, W) indices of `entries`.
+    """
+    height, width = pixels.shape[:2]
+    channels = pixels.shape[2] if entries is None else entries.shape[1]
+    columns = np.arange(0, width, TILE)
+    tiles = np.empty((-(-height // TILE), len(columns), channels))
+    for row in range(len(tiles)):  # one at a time, to need little memory
+        part = pixels[row * TILE : (row + 1) * TILE]
+        part = part if entries is None else entries[part]
+        if channels == 3:
+            colors = part.sum(axis=0, dtype=np.uint16) / len(part)
+        else:
+            colors = _premultiplied(part).mean(axis=0)
+        tiles[row] = np.add.reduceat(colors, columns, axis=0)
+    return tiles / np.diff(columns, append=width)[:, np.newaxis]
 
 
 def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
