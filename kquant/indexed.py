@@ -249,6 +249,8 @@ def _measure(
     """Sum and largest of the squared distances; parts as large for any threads."""
     axis = int(labels.shape[0] == 1)
     parts = max(1, min(labels.size // THREAD_PIXELS, labels.shape[axis]))
+    if parts == 1:
+        return _kernel.measure(pixels, labels, palette, weights)
     columns = [pixels, labels] if weights is None else [pixels, labels, weights]
     shares = zip(*(np.array_split(c, parts, axis) for c in columns), strict=True)
     calls = [(share[0], share[1], palette, *share[2:]) for share in shares]

@@ -63,40 +63,40 @@ two middle bins; all points fall there if they do not differ.
 
 The axis is found by power iteration on the covariance matrix: eight steps,
 since an axis that is nearly as long as the principal one cuts nearly as well. */
-static ruler lay_ruler(const double *sum)
+KQ_INLINE ruler lay_ruler(const double *sum, size_t channels)
 {
-    double m[KQ_CHANNELS][KQ_CHANNELS], axis[KQ_CHANNELS], variance = 0;
+    double m[KQ_CHANNELS][KQ_CHANNELS] = {{0}}, axis[KQ_CHANNELS], variance = 0;
     ruler r = {{0}, KQ_BINS / 2};
     size_t widest = 0;
     if (!(sum[WEIGHT] > 0))
         return r;
-    for (size_t i = 0; i < KQ_CHANNELS; i++)
-        for (size_t j = 0; j < KQ_CHANNELS; j++)
+    for (size_t i = 0; i < channels; i++)
+        for (size_t j = 0; j < channels; j++)
             m[i][j] = sum[PRODUCT + product_of[i][j]] / sum[WEIGHT]
                       - sum[AT + i] / sum[WEIGHT] * (sum[AT + j] / sum[WEIGHT]);
-    for (size_t i = 1; i < KQ_CHANNELS; i++)
+    for (size_t i = 1; i < channels; i++)
         if (m[i][i] > m[widest][widest])
             widest = i;
     memcpy(axis, m[widest], sizeof axis);
     for (int step = 0; step < 8; step++) {
         double next[KQ_CHANNELS] = {0}, size = 0;
-        for (size_t i = 0; i < KQ_CHANNELS; i++) {
-            for (size_t j = 0; j < KQ_CHANNELS; j++)
+        for (size_t i = 0; i < channels; i++) {
+            for (size_t j = 0; j < channels; j++)
                 next[i] += m[i][j] * axis[j];
             size = fabs(next[i]) > size ? fabs(next[i]) : size;
         }
         if (!(size > 0))
             return r;
-        for (size_t i = 0; i < KQ_CHANNELS; i++)
+        for (size_t i = 0; i < channels; i++)
             axis[i] = next[i] / size;
     }
-    for (size_t i = 0; i < KQ_CHANNELS; i++)
-        for (size_t j = 0; j < KQ_CHANNELS; j++)
+    for (size_t i = 0; i < channels; i++)
+        for (size_t j = 0; j < channels; j++)
             variance += axis[i] * m[i][j] * axis[j];
     if (!(variance > 0))
         return r;
     const double scale = KQ_BINS / (2 * SPAN) / sqrt(variance);
-    for (size_t c = 0; c < KQ_CHANNELS; c++) {
+    for (size_t c = 0; c < channels; c++) {
         r.axis[c] = axis[c] * scale;
         r.zero -= r.axis[c] * (sum[AT + c] / sum[WEIGHT]);
     }
@@ -182,7 +182,7 @@ KQ_INLINE void find_cut(const kq_points *points, const uint32_t *order, uint8_t 
                         cluster *c, size_t channels)
 {
     double sums[KQ_BINS * MOMENTS] = {0};
-    const ruler r = lay_ruler(c->total);
+    const ruler r = lay_ruler(c->total, channels);
     for (size_t i = c->first; i < c->first + c->count; i++) {
         bins[i] = bin_of(&r, points, order[i], channels);
         add(sums + MOMENTS * bins[i], MOMENTS, points, order[i], channels);
@@ -260,7 +260,7 @@ KQ_INLINE void splits(const kq_points *points, const uint8_t *labels, size_t k,
     for (size_t i = 0; i < points->n; i++)
         add(totals[labels[i]], MOMENTS, points, i, channels);
     for (size_t j = 0; j < k; j++)
-        rulers[j] = lay_ruler(totals[j]);
+        rulers[j] = lay_ruler(totals[j], channels);
     memset(sums, 0, k * size * sizeof *sums);
     for (size_t i = 0; i < points->n; i++) {
         const size_t bin = bin_of(&rulers[labels[i]], points, i, channels);

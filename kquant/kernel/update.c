@@ -11,7 +11,9 @@ size_t kq_update(const int64_t *sums, size_t k, int16_t *centroids)
             continue;
         int differ = 0;
         for (size_t c = 0; c < KQ_CHANNELS; c++) {
-            int16_t mean = (int16_t)((2 * sums[c + 1] + sums[0]) / (2 * sums[0]));
+            int16_t mean = 0;
+            if (sums[c + 1]) /* divisions are slow, and mostly there is no alpha */
+                mean = (int16_t)((2 * sums[c + 1] + sums[0]) / (2 * sums[0]));
             differ |= mean != centroids[c];
             centroids[c] = mean;
         }
