@@ -1,37 +1,80 @@
 """K-means colour quantization: images to palettes of at most 256 colours."""
 
-from importlib.metadata import version
-from pkgutil import extend_path
+import os
 
 # Run from the repository root, this folder shadows the installed package; the
-# compiled module lives only in the latter, so search both.
-__path__ = extend_path(__path__, __name__)
+# compiled module lives only in the latter, so search both. (An editable install has
+# no folder, and finds everything by itself.)
+_folder = __path__[0]
+if os.path.isdir(_folder) and not any(
+    name.startswith("_kernel.") and name.endswith((".so", ".pyd"))
+    for name in os.listdir(_folder)
+):
+    from pkgutil import extend_path
 
-from .errors import (
-    ImageFileError,
-    InvalidTypeError,
-    InvalidValueError,
-    KquantError,
-    OutputExistsError,
-)
-from .histogram import Histogram
-from .indexed import IndexedImage, Region
-from .palette import Palette
-from .pipeline import FileReport, quantize, quantize_file
+    __path__ = extend_path(__path__, __name__)
 
-__version__ = version("kquant")
+# Where the public names are. Modules are imported when a name is first used, so that
+# `kquant --help` answers before NumPy has been read from the disk.
+_HOMES = {
+    "FileReport": "pipeline",
+    "Histogram": "histogram",
+    "ImageFileError": "errors",
+    "IndexedImage": "indexed",
+    "InvalidTypeError": "errors",
+    "InvalidValueError": "errors",
+    "KquantError": "errors",
+    "OutputExistsError": "errors",
+    "Palette": "palette",
+    "QualityError": "errors",
+    "Region": "indexed",
+    "quantize": "pipeline",
+    "quantize_file": "pipeline",
+}
 
-__all__ = [
-    "FileReport",
-    "Histogram",
-    "ImageFileError",
-    "IndexedImage",
-    "InvalidTypeError",
-    "InvalidValueError",
-    "KquantError",
-    "OutputExistsError",
-    "Palette",
-    "Region",
-    "quantize",
-    "quantize_file",
-]
+__all__ = [*_HOMES]
+
+TYPE_CHECKING = False  # type checkers take it for True; typing itself is slow to import
+if TYPE_CHECKING:
+    from .errors import (
+        ImageFileError,
+        InvalidTypeError,
+        InvalidValueError,
+        KquantError,
+        OutputExistsError,
+        QualityError,
+    )
+    from .histogram import Histogram
+    from .indexed import IndexedImage, Region
+    from .palette import Palette
+    from .pipeline import FileReport, quantize, quantize_file
+
+    __version__: str
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: object = version("kquant")
+    elif name in _HOMES:
+        from importlib import import_module
+
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    elif name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    else:
+        from importlib import import_module
+
+        try:
+            return import_module(f".{name}", __name__)
+        except ModuleNotFoundError:
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}"
+            ) from None
+    globals()[name] = value  # the next time this function is not asked
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, "__version__"})

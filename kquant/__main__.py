@@ -2,7 +2,30 @@
 
 import sys
 
-from .cli import main
+
+def main() -> int:
+    """Run the command line; the help at once, without what it does not need."""
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        from .options import help_text
+
+        try:
+            sys.stdout.write(help_text())
+            sys.stdout.flush()
+        except OSError:  # nobody reads it
+            sys.stdout = None
+        return 0
+    import signal
+
+    from .cli import main as run
+
+    signal.signal(signal.SIGTERM, _terminate)
+    return run(sys.argv[1:])
+
+
+def _terminate(number: int, frame: object) -> None:
+    """Leave as by Ctrl-C, so that no temporary file stays."""
+    sys.exit(128 + number)
+
 
 if __name__ == "__main__":
     sys.exit(main())

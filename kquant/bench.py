@@ -13,17 +13,19 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 from . import __version__, _kernel, reference
-from .console import FAILED, USAGE, Parser, complain
+from .console import complain, printable
+from .decode import read_pixels
+from .disk import check_target, write_file
 from .errors import ImageFileError, InvalidTypeError, InvalidValueError
 from .histogram import count_pixels
-from .image import check_target, read_pixels, write_file
 from .kmeans import NONE_LOCKED
 from .lloyd import Lloyd, start
+from .outcome import FAILED, USAGE
 from .parallel import Workers
 from .points import Points
 from .recipe import check_colors
@@ -33,6 +35,14 @@ KERNEL_RUNS = 7  # the median of these; NumPy runs once, as it takes seconds
 AGREEMENT = 1e-3  # relative difference of the MSEs up to which they are the same
 
 Result = TypeVar("Result")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where to read more."""
+        self.exit(USAGE, f"kquant: {printable(message)}. See {self.prog} --help.\n")
 
 
 def make_parser() -> Parser:

@@ -1,123 +1,54 @@
-"""The command line: arguments in, a summary or one line of trouble out."""
+"""The command line: arguments in; files, a summary or one line of trouble out."""
 
-import argparse
 import contextlib
 import os
-import re
 import sys
+import threading
 import warnings
+from io import BytesIO
+from typing import Any, BinaryIO, TextIO
 
-from . import __version__
-from .console import (
-    EXISTS,
-    FAILED,
-    INTERRUPTED,
-    USAGE,
-    Parser,
-    complain,
-    printable,
+from .batch import (
+    STREAM,
+    Budget,
+    Job,
+    Where,
+    find_inputs,
+    half_of_memory,
+    memory_for,
+    plan,
+    run_all,
 )
-from .devices import DEVICES
-from .dither import KINDS
-from .errors import InvalidTypeError, InvalidValueError, KquantError, OutputExistsError
-from .image import read_mask
-from .indexed import IndexedImage
-from .kmeans import EFFORTS
+from .console import Console, complain
+from .decode import Reading, count_pixels_of, read_mask, read_picture
+from .disk import read_file
+from .encode import Writing
+from .errors import InvalidTypeError, InvalidValueError, KquantError, QualityError
+from .histogram import Histogram
+from .options import UsageError, full_help, help_text, parse
+from .outcome import FAILED, INTERRUPTED, USAGE, Outcome, Totals
 from .palette import Palette
-from .pipeline import FileReport, quantize_file
+from .parallel import allowed_cores
+from .pipeline import check_options, quantize_file
 
-# What --protect means without a number: a difference that nobody overlooks.
-PROTECT = 40
-
-# From here on a region is worth a warning.
-BAD = 48
-
-DESCRIPTION = """\
-Reduce an image to a palette of at most 256 colours, and write it as an indexed PNG.
-"""
-
-EPILOG = """\
-kquant bench [IMAGE ...] compares the kernel with NumPy (kquant bench --help).
-
-exit codes: 0 done; 1 the file could not be read or written; 2 wrong usage;
-15 the output exists and --force was not given; 130 interrupted.
-"""
-
-
-class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help that fits one screen: room for options beside their meaning."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=28)
+# Options that say how a file is read, how its palette is made, and which are of
+# `quantize_file` only: what is not here is about files and how the run goes.
+READING = ("icc", "max_pixels", "allow_truncated", "frames")
+FITTING = (
+    "colors", "effort", "space", "lock", "max_error", "protect_pixels", "seed",
+)  # fmt: skip
+QUANTIZE = (
+    *FITTING, "dither", "palette", "weights", "transparent_rgb", "bits", "order",
+    "transparent_index", "quality", "min_psnr", "max_mse",
+)  # fmt: skip
+FILE = (
+    *READING, "max_bytes", "min_saving", "strip", "optimize", "preserve", "dry_run",
+    "force",
+)  # fmt: skip
 
 
-def make_parser() -> Parser:
-    """Describe the command line."""
-    parser = Parser(
-        prog="kquant",
-        usage="kquant [OPTION ...] IMAGE",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=Formatter,
-    )
-    add = parser.add_argument
-    add(
-        "image", metavar="IMAGE", help="file to read; to start with -, put -- before it"
-    )
-    add("-k", "--colors", type=int, default=256, metavar="N", help="1..256 (256)")
-    add(
-        "-o", "--output", metavar="FILE", help="PNG to write (NAME-kq.png beside IMAGE)"
-    )
-    add("-f", "--force", action="store_true", help="replace an existing output")
-    effort = {"choices": EFFORTS, "default": "balanced", "metavar": "WORD"}
-    add("--effort", **effort, help="fast, balanced or best (balanced)")
-    add("--space", default="srgb", metavar="WORD", help="srgb, linear, oklab or lab")
-    add(
-        "--dither",
-        default=False,
-        metavar="HOW",
-        type=_dither,
-        help="floyd-steinberg, blue-noise, bayer, or 0..1 (no dithering)",
-    )
-    add("--palette", metavar="P", help="use this one: FILE, '#f00,#fff' or a device")
-    add("--lock", metavar="P", help="colours that must be in the palette, exactly")
-    add(
-        "--protect",
-        type=float,
-        metavar="D",
-        help=f"no common colour ends farther off than D ({PROTECT})",
-    )
-    add("--protect-pixels", type=int, metavar="N", help="common: N pixels have it")
-    add("--weights", metavar="FILE", help="image: how much each pixel counts")
-    add("--transparent-rgb", default="zero", metavar="WORD", help="zero, keep or bleed")
-    add("--seed", type=int, default=0, metavar="N", help="try other optima (0)")
-    add("--threads", type=int, metavar="N", help="at most so many (all cores allowed)")
-    add("--quiet", action="store_true", help="print no summary")
-    add("--version", action="version", version=f"kquant {__version__}")
-    return parser
-
-
-def _dither(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _fill_in(arguments: list[str]) -> list[str]:
-    """Give options their usual value where none follows, but an image or nothing."""
-    filled = list(arguments)
-    for option, usual, value in (
-        ("--dither", KINDS[0], rf"({'|'.join(KINDS)})(:.*)?|[\d.]+"),
-        ("--protect", str(PROTECT), r"[\d.]+"),
-    ):
-        if option not in filled or "--" in filled[: filled.index(option)]:
-            continue
-        place = filled.index(option) + 1
-        following = filled[place] if place < len(filled) else ""
-        if not re.fullmatch(value, following) or os.path.exists(following):
-            filled.insert(place, usual)
-    return filled
+class StoppedError(Exception):
+    """The run ends; what this job did is of no use."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -131,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code (`EPILOG` lists them).
+        The exit code (`kquant.options` lists them).
     """
     if arguments is None:
         arguments = sys.argv[1:]
@@ -145,10 +76,20 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:  # of printing: those of files are KquantErrors
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return 0  # nobody reads what we print: no reason to complain
         return complain(f"standard output: {error.strerror}. Check the disk.", FAILED)
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _silence(sys.stderr)
+
+
+def _silence(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere, or Python complains when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: list[str]) -> int:
@@ -157,105 +98,234 @@ def _run(arguments: list[str]) -> int:
             from .bench import main as bench
 
             return bench(arguments[1:])
-        return _quantize(make_parser().parse_args(_fill_in(arguments)))
+        return _dispatch(arguments)
+    except UsageError as error:
+        return complain(f"{error}. See kquant --help.", USAGE)
+    except (InvalidValueError, InvalidTypeError) as error:
+        return complain(f"{error}. See kquant --help.", USAGE)
+    except KquantError as error:
+        return complain(str(error), FAILED)
     finally:
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where what goes wrong can be handled
 
 
-def _quantize(options: argparse.Namespace) -> int:
-    try:
-        report = quantize_file(
-            options.image,
-            options.output,
-            options.colors,
-            force=options.force,
-            effort=options.effort,
-            space=options.space,
-            dither=options.dither,
-            palette=_palette(options.palette),
-            lock=_palette(options.lock),
-            weights=None if options.weights is None else read_mask(options.weights),
-            max_error=options.protect,
-            protect_pixels=options.protect_pixels,
-            transparent_rgb=options.transparent_rgb,
-            seed=options.seed,
-            threads=options.threads,
-        )
-    except OutputExistsError as error:
-        return complain(
-            f"{options.image}: {error.path} exists. "
-            "Use --force to overwrite or -o for another name.",
-            EXISTS,
-        )
-    except (InvalidValueError, InvalidTypeError) as error:
-        return complain(f"{options.image}: {error}. See kquant --help.", USAGE)
-    except KquantError as error:
-        return complain(str(error), FAILED)
-    except MemoryError:
-        return complain(f"{options.image}: not enough memory. Scale it down.", FAILED)
-    if not options.quiet:
-        print(summary(report))
-        if options.palette is None:
-            _warn(report.image)
+def _dispatch(arguments: list[str]) -> int:
+    values, names = parse(arguments, os.path.exists)
+    if "help" in values:
+        print(help_text(), end="")
+    elif "help_all" in values:
+        print(full_help(), end="")
+    elif "version" in values:
+        from . import __version__
+
+        print(f"kquant {__version__}")
+    elif "print_completion" in values:
+        from .shell import completion
+
+        print(completion(values["print_completion"]), end="")
+    elif "print_man" in values:
+        from . import __version__
+        from .shell import man_page
+
+        print(man_page(__version__), end="")
+    elif not names:
+        raise UsageError("no FILE was given")
+    else:
+        return _quantize(values, names)
     return 0
 
 
-def _palette(text: str | None) -> Palette | list[str] | None:
-    """Read the name of a device, a file, or colours and files with commas between."""
-    if text is None:
-        return None
-    if text in DEVICES and not os.path.exists(text):
-        return Palette.named(text)
-    colors: list[str] = []
-    for part in text.split(","):
-        if part.startswith("#") or not (
-            os.path.exists(part) or os.path.splitext(part)[1]
-        ):
-            colors.append(part)
-        else:
-            colors += Palette.load(part).hex
-    return colors
-
-
-def _warn(image: IndexedImage) -> None:
-    """Say which region came out badly, if one did."""
-    if image.max_error < BAD:
-        return
-    region = image.worst()
-    if region.distance < BAD:
-        return
-    left, upper, right, lower = region.box
-    before, after = (
-        bytes(c).hex() for c in (region.color, image.palette[region.entry])
+def _quantize(values: dict[str, Any], names: list[str]) -> int:
+    run = Run(values, names)
+    totals = Totals()
+    console = Console(
+        len(run.jobs),
+        quiet="quiet" in values,
+        verbose="verbose" in values,
+        color="no_color" not in values,
+        live=values.get("progress") != "never",
+        report=values.get("json"),
     )
-    print(
-        f"kquant: warning: {right - left} x {lower - upper} pixels at {left},{upper} "
-        f"are off by {region.distance:.0f}: #{before} -> #{after}. "
-        f"Keep them with --lock '#{before}' or --protect.",
-        file=sys.stderr,
+    try:
+        for outcome in run.outcomes():
+            totals.add(outcome)
+            console.show(outcome, totals)
+            if outcome.error is not None and "fail_fast" in values:
+                break
+        console.finish(totals)
+    finally:
+        console.close()
+    return totals.exit_code(
+        skipping_is_failure="min_saving" in values, skips_ok="skips_ok" in values
     )
 
 
-def summary(report: FileReport) -> str:
-    """Say in three lines what became of a file."""
-    image = report.image
-    height, width = image.indices.shape
-    dithered = "no" if image.dither == "none" else image.dither
-    quality = (
-        "lossless"
-        if image.lossless
-        else f"MSE {image.mse:.2f}, PSNR {image.psnr:.2f} dB, "
-        f"largest error {image.max_error:.1f}, {dithered} dithering"
-    )
-    before = report.bytes_before or report.bytes_after  # a pipe has no size
-    change = 100 * (report.bytes_after / before - 1)
-    grew = ": the file grew" if change > 0 else ""
-    return (
-        f"{printable(str(report.source))} -> {printable(str(report.target))}\n"
-        f"{width} x {height} pixels, "
-        f"{image.distinct:,} colours -> {len(image.palette)}, {quality}\n"
-        f"{report.bytes_before:,} -> {report.bytes_after:,} bytes "
-        f"({change:+.1f} %{grew}), "
-        f"{report.seconds:.3f} s, {image.indices.size / report.seconds / 1e6:.1f} Mpx/s"
-    )
+class Run:
+    """All that one command line asks for, checked before anything is read.
+
+    Parameters
+    ----------
+    values : dict
+        Of the options, by the names that the library has for them.
+    names : list of str
+        Of the inputs.
+
+    Attributes
+    ----------
+    jobs : list of Job
+    """
+
+    def __init__(self, values: dict[str, Any], names: list[str]) -> None:
+        self._values = values
+        for name in ("palette", "lock"):
+            if name in values:
+                values[name] = Palette.of(values[name], name)
+        if "weights" in values:
+            values["weights"] = read_mask(values["weights"])
+        check_options(**{"colors": 256, **self._given(QUANTIZE)})
+        Reading(**self._given(READING))
+        Writing(**self._given(("optimize",)))
+        shared = values.get("shared_palette")
+        goals = ("palette", "quality", "min_psnr", "max_mse", "max_bytes", "weights")
+        if shared and (other := [name for name in goals if name in values]):
+            raise UsageError(f"--shared-palette and {other[0]}: give one of them")
+        where = Where(
+            values.get("output"),
+            values.get("out_dir"),
+            values.get("ext"),
+            values.get("in_place", False),
+        )
+        self.jobs = plan(
+            find_inputs(names, recursive=values.get("recursive", False)), where
+        )
+        if not self.jobs:
+            raise UsageError("there are no images in what was named")
+        if any(job.target == STREAM for job in self.jobs) and sys.stdout.isatty():
+            raise UsageError(
+                "an image is not written to a terminal: redirect stdout, or use -o FILE"
+            )
+        streams = [job for job in self.jobs if STREAM in (job.source, job.target)]
+        if streams and values.get("json") == STREAM:
+            raise UsageError(
+                "--json on stdout would mix with the image: use --json=FILE"
+            )
+        at_a_time = _at_least_one("--jobs", values.get("jobs", allowed_cores()))
+        self._at_a_time = min(at_a_time, len(self.jobs))
+        self._threads = values.get("threads")
+        if self._threads is None and self._at_a_time > 1:
+            self._threads = max(1, allowed_cores() // self._at_a_time)
+        self._budget = Budget(values.get("memory", half_of_memory()))
+        self._stop = threading.Event()
+        self._input = None
+        if any(job.source == STREAM for job in self.jobs):
+            self._input = sys.stdin.buffer.read()
+
+    def _given(self, names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: self._values[name] for name in names if name in self._values}
+
+    def outcomes(self) -> Any:
+        """Yield what became of each file, in their order."""
+        if self._values.get("shared_palette"):
+            self._values["palette"] = self._shared_palette()
+            for name in FITTING:
+                if name != "space":
+                    self._values.pop(name, None)
+        yield from run_all(self.jobs, self._guarded, self._at_a_time, self._stop)
+
+    def _shared_palette(self) -> Palette:
+        """Fit one palette for all the files that can be read."""
+        total: Any = 0
+        for histogram in run_all(self.jobs, self._count, self._at_a_time, self._stop):
+            if histogram is not None:
+                total = histogram + total
+        self._stop.clear()
+        if not total:
+            raise UsageError("no file can be read to make --shared-palette of")
+        return Palette.fit(total, threads=self._values.get("threads"),
+                           **self._given(FITTING))  # fmt: skip
+
+    def _count(self, job: Job) -> Histogram | None:
+        def count() -> Histogram | None:
+            try:
+                how = Reading(**self._given(READING))
+                pixels = read_picture(self._source(job), how).pixels
+                return Histogram.from_image(pixels, threads=self._threads)
+            except (KquantError, MemoryError):
+                return None  # which will be said when it is its turn
+
+        return self._budget.run(memory_for(count_pixels_of(job.source)), count)
+
+    def _guarded(self, job: Job) -> Outcome:
+        """Quantize one file; whatever goes wrong is its outcome."""
+        outcome: dict[str, Any] = {
+            "source": job.source,
+            "target": job.target,
+            "dry_run": self._values.get("dry_run", False),
+            "fixed_palette": "palette" in self._values,
+        }
+        try:
+            need = memory_for(count_pixels_of(job.source))
+            report = self._budget.run(need, lambda: self._work(job))
+            return Outcome(**outcome, report=report)
+        except StoppedError as error:
+            return Outcome(**outcome, error=error)
+        except Exception as error:
+            if "verbose" in self._values and not isinstance(error, KquantError):
+                raise
+            if isinstance(error, QualityError):
+                self._pass_through(job)
+            return Outcome(**outcome, error=error)
+
+    def _work(self, job: Job) -> Any:
+        options = self._given((*QUANTIZE, *FILE))
+        target: str | BinaryIO = job.target
+        if job.target == STREAM:
+            target = BytesIO()
+        elif self._values.get("out_dir") and not self._values.get("dry_run"):
+            os.makedirs(os.path.dirname(job.target) or os.curdir, exist_ok=True)
+        if job.in_place:
+            options.setdefault("min_saving", 0.0)
+            if self._values.get("in_place"):
+                options["force"] = True
+        report = quantize_file(
+            self._source(job),
+            target,
+            threads=self._threads,
+            progress=self._check_stop,
+            **options,
+        )
+        if job.target == STREAM and not self._values.get("dry_run"):
+            if report.status == "written":
+                sys.stdout.buffer.write(target.getvalue())
+            else:
+                self._pass_through(job)
+        return report
+
+    def _source(self, job: Job) -> str | BinaryIO:
+        if job.source != STREAM:
+            return job.source
+        stream = BytesIO(self._input)
+        stream.name = STREAM
+        return stream
+
+    def _pass_through(self, job: Job) -> None:
+        """Give stdout the original, where there is no result, as pngquant does."""
+        if job.target != STREAM or self._values.get("dry_run"):
+            return
+        content = self._input
+        if job.source != STREAM:
+            with contextlib.suppress(KquantError):
+                content = read_file(job.source)
+        if content:
+            sys.stdout.buffer.write(content)
+
+    def _check_stop(self, stage: str, fraction: float) -> None:
+        if self._stop.is_set():
+            raise StoppedError
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if value < 1:
+        raise UsageError(f"{name} must be at least 1, got {value}")
+    return value

@@ -133,6 +133,11 @@ class Dither:
         usual = self.strength == DEFAULTS.get(self.kind, 0.0)
         return self.kind if usual else f"{self.kind}:{self.strength:g}"
 
+    def weaker(self, part: float) -> "Dither":
+        """Return the same with a part of its strength."""
+        strength = part * self.strength
+        return replace(self, strength=strength) if strength else NO_DITHER
+
     def needed(self, clusters: Clusters) -> Clusters:
         """Let go of the coordinates if nothing is dithered: they are large."""
         return replace(clusters, coords=None) if self == NO_DITHER else clusters

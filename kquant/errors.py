@@ -13,6 +13,24 @@ class InvalidTypeError(KquantError, TypeError):
     """An argument has a type that cannot be used."""
 
 
+class QualityError(KquantError, ValueError):
+    """No result reaches what was asked for: a quality, or a size in bytes.
+
+    Parameters
+    ----------
+    message : str
+    best : object
+        What was reached, in the unit that was asked for.
+    """
+
+    def __init__(self, message: str, best: object) -> None:
+        super().__init__(message)
+        self.best = best
+
+    def __reduce__(self) -> tuple[type, tuple[str, object]]:
+        return type(self), (str(self), self.best)
+
+
 class ImageFileError(KquantError, OSError):
     """A file cannot be read as an image, or the result cannot be written.
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _kernel
+from .disk import PathLike
 from .dither import NO_DITHER, Dither, PixelTable
 from .errors import InvalidValueError
+from .goal import psnr_at, quality_of
 from .histogram import THREAD_PIXELS, Histogram, count_pixels
-from .image import PathLike, as_pillow, check_format, encode_png, write_file
+from .image import as_pillow
 from .kmeans import Clusters, nearest
 from .palette import Color, Palette
 from .parallel import Workers
@@ -87,11 +89,17 @@ class IndexedImage:
     converged: bool
     dither: str = "none"
     _pixels: np.ndarray | None = field(default=None, kw_only=True)
+    _fixed: bool = field(default=False, kw_only=True)  # the palette must stay as it is
 
     @property
     def psnr(self) -> float:
         """Peak signal-to-noise ratio, ``10 log10(3 * 255**2 / mse)`` dB."""
-        return math.inf if self.lossless else 10 * math.log10(3 * 255**2 / self.mse)
+        return psnr_at(self.mse)
+
+    @property
+    def quality(self) -> int:
+        """On pngquant's scale, 0..100 (lossless); `kquant.goal` has the table."""
+        return quality_of(self.psnr)
 
     @property
     def lossless(self) -> bool:
@@ -127,16 +135,27 @@ class IndexedImage:
         """Return the image as a Pillow image of mode P."""
         return as_pillow(self.indices, np.asarray(self.palette))
 
-    def save(self, path: PathLike, *, force: bool = False) -> int:
-        """Write the image as a PNG of 1, 2, 4 or 8 bits, as few as the palette needs.
+    def save(
+        self,
+        path: PathLike,
+        *,
+        force: bool = False,
+        strip: bool = False,
+        optimize: int | None = None,
+        threads: int | None = None,
+    ) -> int:
+        """Write the image as an indexed file, of the format that the name ends in.
 
         Parameters
         ----------
         path : str or path-like
-            Ends in ``.png``.
+            Ends in ``.png`` (of 1, 2, 4 or 8 bits, as few as the palette needs),
+            ``.gif``, ``.webp`` (lossless), ``.tif``, ``.tiff`` or ``.bmp``.
         force : bool, default False
             Whether an existing file may be replaced. It is off because an existing
             file may be all that somebody has.
+        strip, optimize, threads
+            As for `quantize_file`.
 
         Returns
         -------
@@ -148,12 +167,19 @@ class IndexedImage:
         FileExistsError
             If the file exists and `force` is not set.
         OSError
-            If it cannot be written. No incomplete file is left.
+            If it cannot be written, or the format cannot hold its transparency. No
+            incomplete file is left.
         """
-        check_format(path)
-        content = encode_png(self.to_pillow())
-        write_file(path, content, force=force)
-        return len(content)
+        from .disk import check_target, write_file  # the last stage looks back
+        from .encode import Content, Writing, encode
+
+        how = Writing(strip, optimize)
+        check_target(path, force=force)
+        content = Content(self.indices, np.asarray(self.palette), fixed=self._fixed)
+        with Workers(threads) as workers:
+            encoded = encode(path, content, how, workers)
+        write_file(path, encoded, force=force)
+        return len(encoded)
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_pixels": None}  # a result is small; its image is not
@@ -236,7 +262,20 @@ def index_pixels(
         converged=clusters.converged,
         dither=str(dither),
         _pixels=pixels,
+        _fixed=palette is not None,
     )
+
+
+def palette_mse(histogram: Histogram, clusters: Clusters, workers: Workers) -> float:
+    """Mean squared error if every colour gets its label, as `IndexedImage.mse` is."""
+    total, _ = _measure(
+        histogram.colors[np.newaxis],
+        clusters.labels[np.newaxis],
+        clusters.colors,
+        histogram.counts[np.newaxis],
+        workers,
+    )
+    return total / histogram.pixels
 
 
 def _measure(

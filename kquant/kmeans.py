@@ -15,6 +15,7 @@ The plan (papers in the docs, "How it works"):
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -323,6 +324,19 @@ def cluster(
         workers,
         space.entries(locked),
     )
+    return _finish(coarse, points, histogram, how, space, locked, workers)
+
+
+def _finish(
+    coarse: Lloyd,
+    points: Points,
+    histogram: Histogram,
+    how: Effort,
+    space: Space,
+    locked: np.ndarray,
+    workers: Workers,
+) -> Clusters:
+    """Go on with all colours, and to 8 bits."""
     fine = coarse.refined(points)
     iterations, converged = fine.settle(
         how.tolerance,
@@ -343,6 +357,108 @@ def cluster(
         converged,
         points.coords,
     )
+
+
+class Family:
+    """Palettes of every size up to k, from one search.
+
+    From the best palette of k entries, the pair that is cheapest to merge is merged,
+    and the rest settles, again and again (iterative shrinking: Fränti and Virmajoki,
+    Pattern Recognition 39(5), 2006). So the error is known for every size, to some
+    percent, before any palette is finished.
+
+    Parameters
+    ----------
+    As for `cluster`.
+
+    Attributes
+    ----------
+    least, most : int
+        The sizes that there are; `most` is min(k, N).
+    """
+
+    def __init__(
+        self,
+        histogram: Histogram,
+        k: int,
+        how: Effort,
+        seed: int,
+        space: Space,
+        locked: np.ndarray,
+        workers: Workers,
+    ) -> None:
+        self._histogram, self._how, self._space = histogram, how, space
+        self._locked, self._workers = locked, workers
+        self._all = _keep_all(histogram, k, locked)
+        self._points = Points.of(histogram, space)
+        self._coarse = self._points.coarsened(histogram.cells, how.points)
+        entries = space.entries(locked)
+        if self._all is None:
+            lloyd = search(self._coarse, k, how, seed, workers, entries)
+        else:
+            lloyd = _own_entries(self._all.colors, self._points, space, workers, locked)
+        self.least, self.most = max(1, len(locked)), len(lloyd.centroids)
+        self._largest = lloyd
+        self._centroids = {self.most: lloyd.centroids.copy()}
+        self._finished: dict[int, Clusters] = {}
+
+    @cached_property
+    def errors(self) -> dict[int, float]:
+        """What to expect of each size: squared error in `space`, less a constant."""
+        lloyd, errors = self._largest, {}
+        while True:
+            size = len(lloyd.centroids)
+            self._centroids[size] = lloyd.centroids.copy()
+            errors[size] = lloyd.error()
+            if size == self.least:
+                return errors
+            self._workers.report("palette", SEARCH)  # somebody may want to stop
+            costs, partners = np.empty(size), np.empty(size, np.int32)
+            _kernel.merges(lloyd.sums, lloyd.centroids, costs, partners)
+            costs[: lloyd.locked] = np.inf
+            given_up = int(costs.argmin())
+            lloyd.merge(given_up, int(partners[given_up]))
+            lloyd.iterate(self._how.settle)
+
+    def at(self, size: int) -> Clusters:
+        """Finish the palette of one size, least..most."""
+        if self._all is not None and size == self.most:
+            return self._all
+        if size not in self._finished:
+            points = self._coarse if self._all is None else self._points
+            if size not in self._centroids:
+                _ = self.errors  # which finds them all
+            start = self._centroids[size]
+            lloyd = Lloyd(points, start, self._workers, len(self._locked))
+            lloyd.assign()
+            escape(lloyd, self._how, random.Random(0))
+            self._finished[size] = _finish(
+                lloyd,
+                self._points,
+                self._histogram,
+                self._how,
+                self._space,
+                self._locked,
+                self._workers,
+            )
+        return self._finished[size]
+
+
+def _own_entries(
+    colors: np.ndarray,
+    points: Points,
+    space: Space,
+    workers: Workers,
+    locked: np.ndarray,
+) -> Lloyd:
+    """Give every colour an entry of its own, the locked ones first."""
+    if len(locked):
+        free = ~np.isin(morton_codes(colors), morton_codes(locked))
+        colors = np.concatenate([locked, colors[free]])
+    entries = space.entries(colors)
+    lloyd = Lloyd(points, entries, workers, len(locked))
+    lloyd.assign()
+    return lloyd
 
 
 def _keep_all(histogram: Histogram, k: int, locked: np.ndarray) -> Clusters | None:

@@ -70,6 +70,16 @@ class Lloyd:
             return 0
         return _kernel.update(self.sums[self.locked :], self.centroids[self.locked :])
 
+    def merge(self, given_up: int, into: int) -> None:
+        """Let one cluster have the points of another, which is gone."""
+        places = np.arange(len(self.centroids))
+        places[given_up] = into
+        places -= places > given_up
+        _kernel.relabel(places.astype(np.uint8), self.labels)
+        self.sums[into] += self.sums[given_up]
+        self.sums = np.delete(self.sums, given_up, axis=0)
+        self.centroids = np.delete(self.centroids, given_up, axis=0)
+
     def error(self) -> float:
         """Squared error of the points, by the labels they have."""
         return _kernel.error(self.sums, self.centroids, self.points.energy)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias, Union, overload
 import numpy as np
 import numpy.typing as npt
 
+from .disk import PathLike
 from .errors import InvalidTypeError, InvalidValueError
 from .histogram import Histogram, count_pixels, weigh_pixels
-from .image import ImageLike, PathLike, as_pixels, image_palette, is_pillow
+from .image import ImageLike, as_pixels, image_palette, is_pillow
 from .parallel import Progress, Workers
 
 if TYPE_CHECKING:
@@ -200,13 +201,16 @@ class Palette(Sequence):
         write_colors(path, self._colors, force=force)
 
     @classmethod
-    def of(cls, palette: "Colors | PathLike") -> "Palette":
-        """Take any form of palette, also the name of a device or of a file.
+    def of(cls, palette: "Colors | PathLike", name: str = "palette") -> "Palette":
+        """Take any form of palette, also as text.
 
         Parameters
         ----------
         palette : colours, Palette, PIL.Image.Image, str or path-like
-            What `Palette` takes, `named` knows (first) or `load` reads.
+            What `Palette` takes; what `named` knows; what `load` reads; or colours and
+            files with commas between, as in ``"#f00,brand.gpl"``.
+        name : str
+            What to call it in messages.
 
         Raises
         ------
@@ -217,12 +221,20 @@ class Palette(Sequence):
 
         if isinstance(palette, Palette):
             return palette
-        if isinstance(palette, str) and palette in DEVICES:
-            return cls.named(palette)
-        path = isinstance(palette, str) and not palette.startswith("#")
-        if path or isinstance(palette, os.PathLike):
+        if isinstance(palette, os.PathLike):
             return cls.load(palette)
-        return cls(palette)
+        if not isinstance(palette, str):
+            return cls._counted(as_colors(palette, name), None)
+        if palette in DEVICES:
+            return cls.named(palette)
+        colors: list[str] = []
+        for part in palette.split(","):
+            is_file = os.path.exists(part) or os.path.splitext(part)[1]
+            if is_file and not part.startswith("#"):
+                colors += cls.load(part).hex
+            else:
+                colors.append(part)
+        return cls._counted(as_colors(colors, name), None)
 
     @classmethod
     def named(cls, name: str) -> "Palette":
@@ -327,9 +339,14 @@ class Palette(Sequence):
         colors = self._colors[index]
         if len(colors) == 0:
             raise InvalidValueError(f"a palette cannot be empty, as {index} would be")
-        counts = None if self._counts is None else self._counts[index].copy()
-        matched = None if self._matched is None else self._matched[index].copy()
-        return Palette._counted(colors.copy(), counts, matched)
+        return self.reordered(np.arange(len(self))[index])
+
+    def reordered(self, order: npt.ArrayLike) -> "Palette":
+        """Return the palette of some entries, by their indices, in that order."""
+        order = np.asarray(order)
+        counts = None if self._counts is None else self._counts[order]
+        matched = None if self._matched is None else self._matched[order]
+        return Palette._counted(self._colors[order], counts, matched)
 
     def __iter__(self) -> Iterator[Color]:
         return iter(map(tuple, self._colors.tolist()))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .decode import read_palette
+from .disk import PathLike, read_file, write_file
 from .errors import ImageFileError
-from .image import PathLike, read_palette, reading, write_file
 
 MOST = 256
 MOST_BYTES = 1 << 20  # no palette of 256 colours is longer
@@ -28,11 +29,7 @@ def read_colors(path: PathLike) -> np.ndarray:
     reader = READERS.get(Path(path).suffix.lower())
     if reader is None:
         return read_palette(path)
-    with reading(path), open(path, "rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ImageFileError(path, "too long for a palette", "Check the file")
-    colors = reader(path, content)
+    colors = reader(path, read_file(path, MOST_BYTES))
     if not 1 <= len(colors) <= MOST:
         raise ImageFileError(
             path, f"has {len(colors)} colours, not 1..{MOST}", "Shorten it"

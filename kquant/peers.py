@@ -53,7 +53,7 @@ def _imagequant(image: Any, k: int) -> Any:
 
 def _pngquant(image: Any, k: int) -> np.ndarray:
     """Run the program on a file: its time is that of the process, with both files."""
-    from .image import read_pixels
+    from .decode import read_pixels
 
     with tempfile.TemporaryDirectory() as folder:
         source, target = (os.path.join(folder, name) for name in ("a.png", "b.png"))

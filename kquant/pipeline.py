@@ -4,29 +4,39 @@ import inspect
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import BinaryIO, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
+from .bits import Bits, check_bits, rounded_colors
+from .decode import Picture, Reading, Source, read_picture, source_name
+from .disk import PathLike, check_target, hard_links, write_file
 from .dither import Dither
-from .errors import InvalidValueError
-from .histogram import count_pixels, weigh_pixels
-from .image import (
-    ImageLike,
-    PathLike,
-    as_pixels,
-    check_format,
-    check_target,
-    read_pixels,
+from .encode import Content, Writing, check_format, encode, shows
+from .errors import (
+    ImageFileError,
+    InvalidTypeError,
+    InvalidValueError,
+    QualityError,
 )
-from .indexed import IndexedImage, index_pixels, map_pixels
-from .kmeans import Clusters, nearest
+from .goal import Goal, Quality, check_max_bytes, most_that, psnr_at, quality_of
+from .histogram import Histogram, count_pixels, weigh_pixels
+from .image import ImageLike, as_pixels
+from .indexed import IndexedImage, index_pixels, map_pixels, palette_mse
+from .kmeans import Clusters, Family, nearest
+from .order import check_order, reordered
 from .palette import MAX_COLORS, Colors, Palette
 from .parallel import Progress, Workers
 from .recipe import Recipe, as_weights
 from .transparent import check_transparent_rgb, hidden_color
+
+Target: TypeAlias = PathLike | BinaryIO
+
+# If not even two colours fit a size, so much of the dithering is left.
+LESS_DITHERING = (1.0, 0.5, 0.25, 0.0)
 
 
 class Options(TypedDict, total=False):
@@ -41,6 +51,12 @@ class Options(TypedDict, total=False):
     max_error: float | None
     protect_pixels: int | None
     transparent_rgb: str
+    bits: Bits
+    order: str | None
+    transparent_index: str | None
+    quality: Quality | None
+    min_psnr: float | None
+    max_mse: float | None
     seed: int
     threads: int | None
     progress: Progress | None
@@ -59,6 +75,12 @@ def quantize(
     max_error: float | None = None,
     protect_pixels: int | None = None,
     transparent_rgb: str = "zero",
+    bits: Bits = 8,
+    order: str | None = None,
+    transparent_index: str | None = None,
+    quality: Quality | None = None,
+    min_psnr: float | None = None,
+    max_mse: float | None = None,
     seed: int = 0,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -110,6 +132,25 @@ def quantize(
         The colour under the fully transparent entry: black; the mean of what was
         there; or that of the visible pixels beside it, which is what game engines
         need that filter textures.
+    bits : int or tuple of int, default 8
+        How many bits of each channel a palette entry may use, 1..8, for hardware: 5
+        or ``(5, 6, 5)``; alpha has 8 unless a fourth number is given. Entries that
+        become equal are one.
+    order : {"frequency", "lightness", "hue", "size"}, optional
+        Of the palette: the most used first, which is the default; the darkest first;
+        greys and then the rainbow; or what makes the PNG smallest. A fixed palette
+        keeps its own.
+    transparent_index : {"first", "last"}, optional
+        Where the fully transparent entry goes, if there is one.
+    quality : int, str or pair of int, optional
+        ``(MIN, MAX)`` or ``"MIN-MAX"`` on pngquant's scale 0..100: the fewest colours,
+        up to `colors`, that reach MAX; a result below MIN is refused. As with the
+        next two, it is the error without dithering that counts. `kquant.goal` says
+        which PSNR each quality stands for.
+    min_psnr : float, optional
+        The fewest colours, up to `colors`, with this PSNR in dB, or `QualityError`.
+    max_mse : float, optional
+        The same by mean squared error, as `IndexedImage.mse` defines it.
     seed : int, default 0
         Another seed tries other ways out of local optima. The same seed gives the
         same bytes, on every machine.
@@ -133,6 +174,8 @@ def quantize(
     TypeError, ValueError
         If an argument cannot be taken; the message names it. Both are also
         `KquantError`.
+    QualityError
+        If the result is below what `quality`, `min_psnr` or `max_mse` demand.
 
     Examples
     --------
@@ -153,12 +196,17 @@ def quantize(
         max_error=max_error,
         protect_pixels=protect_pixels,
         transparent_rgb=transparent_rgb,
+        bits=bits,
+        order=order,
+        transparent_index=transparent_index,
+        quality=quality,
+        min_psnr=min_psnr,
+        max_mse=max_mse,
         seed=seed,
     )
     pixels = as_pixels(image)
-    weighed = None if weights is None else as_weights(weights, pixels.shape[:2])
     with Workers(threads, progress) as workers:
-        return plan.run(pixels, weighed, workers)
+        return _Task(plan, pixels, weights, workers).result()
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +217,10 @@ class _Plan:
     dither: Dither
     palette: Palette | None
     transparent_rgb: str
+    bits: tuple[int, ...]
+    order: str | None
+    transparent_index: str | None
+    goal: Goal | None
 
     @classmethod
     def make(
@@ -184,6 +236,12 @@ class _Plan:
         max_error: float | None,
         protect_pixels: int | None,
         transparent_rgb: str,
+        bits: Bits,
+        order: str | None,
+        transparent_index: str | None,
+        quality: Quality | None,
+        min_psnr: float | None,
+        max_mse: float | None,
         seed: int,
     ) -> "_Plan":
         recipe = Recipe.make(
@@ -195,8 +253,14 @@ class _Plan:
             max_error=max_error,
             protect_pixels=protect_pixels,
         )
+        goal = Goal.make(quality, min_psnr, max_mse)
+        depth = check_bits(bits)
+        check_order(order, transparent_index)
         if palette is not None:
             shaping = {"lock": lock, "weights": weights, "max_error": max_error}
+            shaping |= {"order": order, "transparent_index": transparent_index}
+            shaping |= {"quality": quality, "min_psnr": min_psnr, "max_mse": max_mse}
+            shaping |= {"bits": None if min(depth) == 8 else bits}
             for name, value in shaping.items():
                 if value is not None:
                     raise InvalidValueError(
@@ -204,36 +268,125 @@ class _Plan:
                         "give one of them"
                     )
             palette = Palette.of(palette)
-        hidden = check_transparent_rgb(transparent_rgb)
-        return cls(recipe, Dither.make(dither), palette, hidden)
-
-    def run(
-        self, pixels: np.ndarray, weights: np.ndarray | None, workers: Workers
-    ) -> IndexedImage:
-        space = self.recipe.space
-        if self.palette is not None:
-            return map_pixels(pixels, self.palette, space, self.dither, workers)
-        histogram = count_pixels(pixels, workers)
-        if weights is None:
-            clusters = self.recipe.fit(histogram, workers)
-        else:
-            weighed = weigh_pixels(pixels, weights)
-            fitted = self.recipe.fit(weighed, workers, histogram)
-            clusters = replace(
-                nearest(histogram, fitted.colors, space, workers),
-                iterations=fitted.iterations,
-                converged=fitted.converged,
+        if goal is not None and max_error is not None:
+            raise InvalidValueError(
+                f"{goal.asked} chooses how many colours there are, and max_error needs "
+                "as many as it takes: give one of them"
             )
-        clusters = self._hide(pixels, self.dither.needed(clusters))
-        return index_pixels(pixels, histogram, clusters, space, self.dither, workers)
+        if min(depth) < 8 and (lock is not None or max_error is not None):
+            raise InvalidValueError(
+                "bits rounds every entry, so lock and max_error cannot hold: "
+                "give one of them"
+            )
+        hidden = check_transparent_rgb(transparent_rgb)
+        return cls(
+            recipe, Dither.make(dither), palette, hidden, depth, order,
+            transparent_index, goal,
+        )  # fmt: skip
 
-    def _hide(self, pixels: np.ndarray, clusters: Clusters) -> Clusters:
+
+class _Task:
+    """One image on its way through the stages.
+
+    Parameters
+    ----------
+    plan : _Plan
+    pixels : (H, W, 3|4) uint8
+    weights : (H, W) array_like, optional
+    workers : Workers
+    """
+
+    def __init__(
+        self,
+        plan: _Plan,
+        pixels: np.ndarray,
+        weights: npt.ArrayLike | None,
+        workers: Workers,
+    ) -> None:
+        self._plan, self._pixels, self._workers = plan, pixels, workers
+        self._weights = None
+        if weights is not None:
+            self._weights = as_weights(weights, pixels.shape[:2])
+
+    @cached_property
+    def _histogram(self) -> Histogram:
+        return count_pixels(self._pixels, self._workers)
+
+    @cached_property
+    def _counted(self) -> Histogram:
+        """What the palette is for: the histogram, or the same with weights."""
+        if self._weights is None:
+            return self._histogram
+        return weigh_pixels(self._pixels, self._weights)
+
+    def result(self) -> IndexedImage:
+        """Quantize, with as many colours as were asked for or reach the goal."""
+        plan = self._plan
+        if plan.palette is not None:
+            space = plan.recipe.space
+            return map_pixels(
+                self._pixels, plan.palette, space, plan.dither, self._workers
+            )
+        if plan.goal is None:
+            fitted = plan.recipe.fit(self._counted, self._workers, self._histogram)
+            return self._indexed(self._delivered(fitted), plan.dither)
+        clusters, mse = plan.goal.choose(self.family, self._finished)
+        if mse > plan.goal.limit:
+            image = self._indexed(clusters, plan.dither)
+            psnr = psnr_at(mse)
+            raise QualityError(
+                f"best {len(clusters.colors)}-colour result has quality "
+                f"{quality_of(psnr)} (PSNR {psnr:.1f} dB, MSE {mse:.2f}), "
+                f"below {plan.goal.asked}",
+                image,
+            )
+        return self._indexed(clusters, plan.dither)
+
+    @cached_property
+    def family(self) -> Family:
+        """Palettes of every size, from one search."""
+        return self._plan.recipe.family(self._counted, self._workers, self._histogram)
+
+    def of_size(self, colors: int, strength: float) -> IndexedImage:
+        """Quantize to one size of the family, with a part of the dithering."""
+        clusters, _ = self._finished(colors)
+        return self._indexed(clusters, self._plan.dither.weaker(strength))
+
+    def _finished(self, size: int) -> tuple[Clusters, float]:
+        clusters = self._delivered(self.family.at(size))
+        return clusters, palette_mse(self._histogram, clusters, self._workers)
+
+    def _delivered(self, fitted: Clusters) -> Clusters:
+        """Label all colours, also those without weight, by the entries as written."""
+        colors = rounded_colors(fitted.colors, self._plan.bits)
+        if self._weights is None and colors is fitted.colors:
+            return fitted
+        clusters = nearest(
+            self._histogram, colors, self._plan.recipe.space, self._workers
+        )
+        return replace(
+            clusters, iterations=fitted.iterations, converged=fitted.converged
+        )
+
+    def _indexed(self, clusters: Clusters, dither: Dither) -> IndexedImage:
+        clusters = self._hide(dither.needed(clusters))
+        return index_pixels(
+            self._pixels,
+            self._histogram,
+            clusters,
+            self._plan.recipe.space,
+            dither,
+            self._workers,
+        )
+
+    def _hide(self, clusters: Clusters) -> Clusters:
         """Give the fully transparent entry its hidden colour, unless it is locked."""
-        locked = self.recipe.lock
-        if pixels.shape[2] == 3 or (len(locked) and not locked[:, -1].all()):
+        locked = self._plan.recipe.lock
+        if self._pixels.shape[2] == 3 or (len(locked) and not locked[:, -1].all()):
             return clusters
         colors = clusters.colors.copy()
-        colors[colors[:, 3] == 0, :3] = hidden_color(pixels, self.transparent_rgb)
+        hidden = hidden_color(self._pixels, self._plan.transparent_rgb)
+        colors[colors[:, 3] == 0, :3] = hidden
         return replace(clusters, colors=colors)
 
 
@@ -244,44 +397,88 @@ class FileReport:
     Attributes
     ----------
     source, target : pathlib.Path
-        The file that was read and the one that was written.
+        The file that was read and the one that was, or would have been, written;
+        their names where they are streams.
+    status : str
+        ``"written"``; ``"kept"`` if a file that was to be replaced is not larger than
+        the result; ``"skipped"`` if another file would not be smaller than the source.
     image : IndexedImage
         The result.
     bytes_before, bytes_after : int
-        The sizes of both files.
+        The sizes of both files, whether the second was written or not.
     seconds : float
         Time for everything: reading, quantizing, writing.
+    notes : tuple of str
+        What is worth a warning.
     """
 
     source: Path
     target: Path
+    status: str
     image: IndexedImage
     bytes_before: int
     bytes_after: int
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def quantize_file(
-    source: PathLike,
-    target: PathLike | None = None,
+    source: Source,
+    target: Target | None = None,
     colors: int = MAX_COLORS,
     *,
     force: bool = False,
+    icc: str = "convert",
+    max_pixels: int | None = None,
+    allow_truncated: bool = False,
+    frames: str = "refuse",
+    max_bytes: int | None = None,
+    min_saving: float | None = None,
+    strip: bool = False,
+    optimize: int | None = None,
+    preserve: bool = False,
+    dry_run: bool = False,
     **options: Unpack[Options],
 ) -> FileReport:
-    """Reduce an image file to an indexed PNG file.
+    """Reduce an image file to an indexed image file.
 
     Parameters
     ----------
-    source : str or path-like
-        A still image: PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, PPM or JPEG 2000. EXIF
-        orientation is applied.
-    target : str or path-like, optional
-        The PNG to write; by default ``NAME-kq.png`` beside `source`.
+    source : str, path-like or binary file
+        A still image: PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, PPM or JPEG 2000, in any
+        mode. EXIF orientation and colour profiles are applied.
+    target : str, path-like or binary file, optional
+        What to write, by its ending: ``.png``, ``.gif``, ``.webp`` (lossless),
+        ``.tif`` or ``.bmp``; a binary file gets a PNG. By default ``NAME-kq.png``
+        beside `source`.
     colors, **options
-        As for `quantize`.
+        As for `quantize`. `weights` may also be (H, W) of the image as it is upright.
     force : bool, default False
-        Whether an existing `target` may be replaced.
+        Whether an existing `target` may be replaced; what is written is decoded and
+        compared before.
+    icc : {"convert", "keep"}
+        "convert" brings colours to sRGB by the profile of the file; "keep" leaves the
+        values of an RGB file as they are, and writes the profile again.
+    max_pixels : int, optional
+        Larger images are refused before they are decoded; by default what Pillow
+        warns of, some 89 million. It is for this call only.
+    allow_truncated : bool, default False
+        Whether to take what there is of a truncated file.
+    frames : {"refuse", "first"}
+        What to do with a file of several frames.
+    max_bytes : int, optional
+        As many colours, up to `colors`, as fit a file of this size; if not even two
+        do, the dithering is made weaker.
+    min_saving : float, optional
+        Do not write unless the file becomes smaller by so many percent; 0 for any.
+    strip : bool, default False
+        Leave out the resolution and the sRGB tag. Other metadata is never written.
+    optimize : int, optional
+        Level 0..6 of oxipng for a PNG, which pyoxipng must be installed for.
+    preserve : bool, default False
+        Give the new file the mode and times of the source.
+    dry_run : bool, default False
+        Do everything but write.
 
     Returns
     -------
@@ -294,34 +491,179 @@ def quantize_file(
         and `force` is not set (`OutputExistsError`). No incomplete file is left.
     TypeError, ValueError
         If an argument cannot be taken.
+    QualityError
+        If no result reaches what `quality`, `max_bytes` or the like demand.
     """
     began = time.perf_counter()
-    source = Path(source)
+    reading = Reading(icc, max_pixels, allow_truncated, frames)
+    writing = Writing(strip, optimize)
+    most = check_max_bytes(max_bytes)
+    _check_min_saving(min_saving)
+    plan = check_options(colors, **options)
+    if most is not None and plan.goal is not None:
+        raise InvalidValueError(f"max_bytes and {plan.goal.asked}: give one goal")
+    if most is not None and plan.recipe.guard is not None:
+        raise InvalidValueError("max_bytes and max_error: give one of them")
     if target is None:
-        target = source.parent / f"{source.stem}-kq.png"
-    target = Path(target)
-    _check(colors, **options)
-    check_format(target)
-    check_target(target, force=force)
-    image = quantize(
-        read_pixels(source),
-        colors,
-        **options,
-    )
+        name = Path(source_name(source))
+        target = name.parent / f"{name.stem}-kq.png"
+    streamed = not isinstance(target, str | os.PathLike)
+    path = Path("output.png") if streamed else Path(target)
+    check_format(path)
+    if not streamed and (os.path.isdir(path.parent) or not dry_run):
+        check_target(path, force=force)
+    picture = read_picture(source, reading)
+    with Workers(options.get("threads"), options.get("progress")) as workers:
+        task = _Task(plan, picture.pixels, options.get("weights"), workers)
+        file = _File(path, picture, writing, workers)
+        image, encoded = _fitted(task, plan, file, most)
+        status = _status(source, target, picture.size, len(encoded), min_saving)
+        notes = list(picture.notes)
+        if status == "written" and not dry_run:
+            notes += file.write(
+                encoded, image, target, force=force,
+                like=_stat(source) if preserve else None,
+            )  # fmt: skip
     return FileReport(
-        source=source,
-        target=target,
+        source=Path(source_name(source)),
+        target=Path(getattr(target, "name", "<file>")) if streamed else path,
+        status=status,
         image=image,
-        bytes_before=os.path.getsize(source),
-        bytes_after=image.save(target, force=force),
+        bytes_before=picture.size,
+        bytes_after=len(encoded),
         seconds=time.perf_counter() - began,
+        notes=tuple(notes),
     )
 
 
-def _check(colors: int, **options: Unpack[Options]) -> None:
+@dataclass(frozen=True, eq=False)
+class _File:
+    """A file that is going to be written."""
+
+    path: Path
+    picture: Picture
+    how: Writing
+    workers: Workers
+
+    def content(self, image: IndexedImage) -> Content:
+        return Content(
+            image.indices,
+            np.asarray(image.palette),
+            image._fixed,
+            self.picture.icc,
+            self.picture.dpi,
+        )
+
+    def encode(self, image: IndexedImage) -> bytes:
+        return encode(self.path, self.content(image), self.how, self.workers)
+
+    def write(
+        self,
+        encoded: bytes,
+        image: IndexedImage,
+        target: Target,
+        *,
+        force: bool,
+        like: os.stat_result | None,
+    ) -> list[str]:
+        """Write it, checked if it replaces another; return what to warn of."""
+        if not isinstance(target, str | os.PathLike):
+            target.write(encoded)
+            return []
+        notes = []
+        if os.path.lexists(target):
+            if not shows(encoded, self.content(image)):
+                raise ImageFileError(
+                    target, "the new file would show another picture", "Report it"
+                )
+            if (names := hard_links(target)) > 1:
+                notes.append(
+                    f"{target} had {names} names (hard links): "
+                    "the others keep the old content"
+                )
+        write_file(target, encoded, force=force, like=like)
+        return notes
+
+
+def _fitted(
+    task: _Task, plan: _Plan, file: _File, most: int | None
+) -> tuple[IndexedImage, bytes]:
+    """Give the image in its order, as large as the file may be, and the file."""
+
+    def ordered(image: IndexedImage) -> tuple[IndexedImage, bytes]:
+        image = reordered(
+            image, plan.order, plan.transparent_index, lambda i: len(file.encode(i))
+        )
+        return image, file.encode(image)
+
+    if most is None or plan.palette is not None:
+        image, encoded = ordered(task.result())
+        if most is not None and len(encoded) > most:
+            raise _too_large(most, image, encoded)
+        return image, encoded
+    family = task.family
+    low = min(max(family.least, 2), family.most)
+    best = smallest = None
+    for strength in LESS_DITHERING if plan.dither.strength else (1.0,):
+
+        def fits(size: int, strength: float = strength) -> bool:
+            nonlocal best, smallest
+            result = ordered(task.of_size(size, strength))
+            if len(result[1]) <= most:
+                best = result  # sizes that fit only grow
+                return True
+            if size == low:
+                smallest = result
+            return False
+
+        most_that(fits, low, family.most)
+        if best is not None:
+            return best
+    raise _too_large(most, *smallest)
+
+
+def _too_large(most: int, image: IndexedImage, encoded: bytes) -> QualityError:
+    return QualityError(
+        f"smallest result, of {len(image.palette)} colours, has {len(encoded):,} "
+        f"bytes, over max_bytes {most:,}",
+        len(encoded),
+    )
+
+
+def _status(
+    source: Source, target: Target, before: int, after: int, min_saving: float | None
+) -> str:
+    if min_saving is None or after < before * (1 - min_saving / 100):
+        return "written"
+    return "kept" if _same_file(source, target) else "skipped"
+
+
+def _same_file(source: Source, target: Target) -> bool:
+    try:
+        return os.path.samefile(source, target)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return False
+
+
+def _stat(source: Source) -> os.stat_result | None:
+    return os.stat(source) if isinstance(source, str | os.PathLike) else None
+
+
+def _check_min_saving(percent: float | None) -> None:
+    if percent is None:
+        return
+    if isinstance(percent, bool) or not hasattr(percent, "__float__"):
+        raise InvalidTypeError(
+            f"min_saving must be a number, got {type(percent).__name__}"
+        )
+    if not 0 <= percent < 100:
+        raise InvalidValueError(f"min_saving must be 0 to 100 percent, got {percent}")
+
+
+def check_options(colors: int, **options: Unpack[Options]) -> _Plan:
     """Refuse wrong arguments of `quantize` before there is an image."""
     given = inspect.signature(quantize).bind(None, colors, **options)
     given.apply_defaults()
     for later in ("image", "threads", "progress"):
         del given.arguments[later]
-    _Plan.make(**given.arguments)
+    return _Plan.make(**given.arguments)

@@ -85,8 +85,7 @@ class Recipe:
         `seen` has the pixels that the guard protects, if the histogram is weighted.
         """
         seen = histogram if seen is None else seen
-        lock = self._lock_like(seen.colors.shape[1])
-        lock = self._with_transparent(lock, seen)
+        lock = self._lock_for(seen)
 
         def cluster(locked: np.ndarray) -> Clusters:
             return kmeans.cluster(
@@ -96,6 +95,19 @@ class Recipe:
         if self.guard is None:
             return cluster(lock)
         return self.guard.protect(seen, self.k, self.space, lock, cluster)
+
+    def family(
+        self, histogram: Histogram, workers: Workers, seen: Histogram
+    ) -> kmeans.Family:
+        """Find palettes of every size; no guard is asked about them."""
+        lock = self._lock_for(seen)
+        return kmeans.Family(
+            histogram, self.k, self.how, self.seed, self.space, lock, workers
+        )
+
+    def _lock_for(self, seen: Histogram) -> np.ndarray:
+        lock = self._lock_like(seen.colors.shape[1])
+        return self._with_transparent(lock, seen)
 
     def _with_transparent(self, lock: np.ndarray, seen: Histogram) -> np.ndarray:
         """Lock the fully transparent entry, if there are such pixels and room for it.

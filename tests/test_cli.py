@@ -52,7 +52,7 @@ def is_one_line(text, *parts):
 def test_the_bare_form_writes_an_indexed_png_beside_the_input(folder):
     Image.fromarray(oracle.photo(2)).save(folder / "in.jpg")
     ran = run("in.jpg", cwd=folder)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stdout) == (0, "")
     with Image.open(folder / "in-kq.png") as image:
         assert image.mode == "P"
         q = kquant.quantize(Image.open(folder / "in.jpg"))
@@ -60,7 +60,7 @@ def test_the_bare_form_writes_an_indexed_png_beside_the_input(folder):
         assert np.array_equal(np.asarray(image.convert("RGB")), q.to_array())
     before = (folder / "in.jpg").stat().st_size
     after = (folder / "in-kq.png").stat().st_size
-    lines = ran.stdout.splitlines()
+    lines = ran.stderr.splitlines()
     assert lines[0] == "in.jpg -> in-kq.png"
     assert lines[1] == (
         f"160 x 120 pixels, {q.distinct:,} colours -> 256, MSE {q.mse:.2f}, "
@@ -76,7 +76,7 @@ def test_the_bare_form_writes_an_indexed_png_beside_the_input(folder):
 def test_it_runs_from_the_root_of_the_repository(folder):
     root = Path(__file__).parent.parent
     ran = run(folder / "in.png", "-k", 8, "-o", folder / "out.png", cwd=root)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stdout) == (0, "")
     assert (folder / "out.png").is_file()
 
 
@@ -103,11 +103,11 @@ def test_a_closed_pipe_is_no_problem(folder):
     os.close(reader)
     try:
         ran = subprocess.run(
-            command, cwd=folder, stdout=writer, stderr=subprocess.PIPE, check=False
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=writer, check=False
         )
     finally:
         os.close(writer)
-    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert (ran.returncode, ran.stdout) == (0, b"")
     assert (folder / "in-kq.png").is_file()
 
 
@@ -140,9 +140,9 @@ def test_names_that_are_no_unicode(folder):
     name = b"\xff.png"
     os.rename(b"in.png", name)
     ran = run(os.fsdecode(name), cwd=folder)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stdout) == (0, "")
     assert b"\xff-kq.png" in os.listdir(os.fsencode(folder))
-    assert r"\udcff.png -> \udcff-kq.png" in ran.stdout
+    assert r"\udcff.png -> \udcff-kq.png" in ran.stderr
 
 
 # ---- in this process: the rest of the texts and codes
@@ -182,7 +182,7 @@ def test_quiet_prints_nothing(folder, capsys):
 def test_a_lossless_result_says_so(folder, capsys):
     Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save("black.bmp")
     assert cli.main(["black.bmp"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert lines[1] == "3 x 2 pixels, 1 colours -> 1, lossless"
 
 
@@ -190,9 +190,9 @@ def test_a_file_that_grew_is_called_so(folder, capsys):
     noise = np.random.default_rng(0).integers(0, 256, (50, 50, 3), np.uint8)
     Image.fromarray(noise).save("small.jpg", quality=5)
     assert cli.main(["small.jpg"]) == 0
-    assert re.search(r"\(\+\d+\.\d %: the file grew\)", capsys.readouterr().out)
+    assert re.search(r"\(\+\d+\.\d %: the file grew\)", capsys.readouterr().err)
     assert cli.main(["in.png", "-k", "2"]) == 0
-    out = capsys.readouterr().out
+    out = capsys.readouterr().err
     assert re.search(r"\(-\d+\.\d %\)", out)
     assert "grew" not in out
 
@@ -226,13 +226,12 @@ def test_the_input_can_be_replaced_when_asked(folder, capsys):
         (["in.png", "--effort", "some"], 2, ["--effort", "'some'"]),
         (["in.png", "--seed", "x"], 2, ["--seed", "'x'"]),
         (["in.png", "--nonsense"], 2, ["--nonsense"]),
-        (["in.png", "other.png"], 2, ["other.png"]),
-        ([], 2, ["IMAGE"]),
+        ([], 2, ["no FILE was given"]),
         (["missing.png"], 1, ["missing.png: no such file"]),
         (["."], 1, [".: is a directory"]),
         (["text.png"], 1, ["text.png: not an image"]),
         (["cut.png"], 1, ["cut.png: truncated or damaged"]),
-        (["in.png", "-o", "a.gif"], 1, ["a.gif: cannot write this format"]),
+        (["in.png", "-o", "a.jpg"], 1, ["a.jpg: cannot write this format"]),
         (["in.png", "-o", "no/a.png"], 1, ["a.png: its directory does not exist"]),
         (["in.png", "-o", "dir.png"], 1, ["dir.png: is a directory"]),
     ],
@@ -279,22 +278,17 @@ def test_too_little_memory_is_reported(folder, capsys, monkeypatch):
 
 
 def test_help_and_version(capsys):
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["--help"])
-    assert caught.value.code == 0
+    assert cli.main(["--help"]) == 0
     text = capsys.readouterr().out
     for option in (
-        "-k", "--colors N", "-o", "--output FILE", "-f, --force", "--seed N",
-        "--effort WORD", "--space WORD", "--dither HOW", "--palette P", "--lock P",
-        "--protect D", "--weights FILE", "--transparent-rgb WORD",
-        "--threads N", "--quiet", "--version", "-h, --help",
-        "exit codes", "bench",
+        "-k, --colors N", "-o, --output FILE", "-f, --force", "--effort WORD",
+        "--dither[=HOW]", "--palette P", "--lock P", "-Q, --quality MIN-MAX",
+        "--max-bytes SIZE", "-q, --quiet", "--help-all", "exit codes", "bench",
     ):  # fmt: skip
         assert option in text
-    assert len(text.splitlines()) <= 32
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["--version"])
-    assert caught.value.code == 0
+    assert len(text.splitlines()) <= 24  # one screen
+    assert max(map(len, text.splitlines())) < 80
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"kquant {kquant.__version__}\n"
 
 
@@ -334,7 +328,7 @@ def test_options_are_those_of_the_library(folder, capsys, arguments, options):
         assert np.array_equal(np.asarray(image), q.indices)
         assert np.array_equal(np.asarray(image.convert("RGB")), q.to_array())
     name = "no" if q.dither == "none" else q.dither
-    assert f", {name} dithering\n" in capsys.readouterr().out
+    assert f", {name} dithering\n" in capsys.readouterr().err
 
 
 def test_a_mask_weighs_the_pixels(folder):
@@ -363,8 +357,10 @@ def test_a_region_that_came_out_badly_is_warned_of(folder, capsys):
     image[100:112, 60:72] = 255, 0, 0
     Image.fromarray(image).save("patch.png")
     assert cli.main(["patch.png", "-k", "4"]) == 0
-    error = capsys.readouterr().err
-    assert is_one_line(error, "warning: 12 x 12 pixels at 60,100 are off by", "#ff0000")
+    error = capsys.readouterr().err.splitlines(keepends=True)[-1]
+    assert is_one_line(
+        error, "warning: patch.png: 12 x 12 pixels at 60,100 are off by", "#ff0000"
+    )
     assert "--lock '#ff0000' or --protect" in error
     for keep in (["--lock", "#ff0000"], ["--protect"], ["--quiet"]):
         assert cli.main(["patch.png", "-k", "4", "-f", *keep]) == 0
@@ -377,12 +373,12 @@ def test_a_region_that_came_out_badly_is_warned_of(folder, capsys):
         (["--lock", "nocolor"], 2, ["lock colour 'nocolor' is not of the form"]),
         (["--palette", "no.gpl"], 1, ["no.gpl: no such file"]),
         (["--palette", "bad.gpl"], 1, ["bad.gpl: line 2: expected 3 numbers 0..255"]),
-        (["--space", "hsv"], 2, ["space must be one of"]),
-        (["--dither", "2"], 2, ["dither must be"]),
-        (["--dither=fs"], 2, ["dither must be one of"]),
+        (["--space", "hsv"], 2, ["--space must be one of"]),
+        (["--dither=2"], 2, ["--dither must be"]),
+        (["--dither=fs"], 2, ["--dither must be floyd-steinberg"]),
         (["--weights", "small.png"], 2, ["weights must have the shape of the image"]),
         (["--weights", "black.png"], 2, ["weights must not all be 0"]),
-        (["--transparent-rgb", "no"], 2, ["transparent_rgb must be one of"]),
+        (["--transparent-rgb", "no"], 2, ["--transparent-rgb must be one of"]),
         (
             ["-k", "2", "--protect", "1", "--protect-pixels", "1"],
             2,

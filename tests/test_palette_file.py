@@ -90,7 +90,7 @@ def test_indexed_images_are_palettes(tmp_path):
         ("a.hex", b"ff00\n", "line 1: expected a colour"),
         ("a.hex", b"ff 0 0\n", "line 1: expected a colour"),
         ("a.act", b"123", "has 3 bytes, not 768 or 772"),
-        ("a.hex", b"\xff" * (1 << 21), "too long"),
+        ("a.hex", b"\xff" * (1 << 21), "longer than 1,048,576 bytes"),
         ("a.png", b"no", "not an image"),
     ],
 )
@@ -208,7 +208,6 @@ def test_palettes_with_and_without_alpha_meet_images_with_and_without():
         (np.zeros((257, 3), int), ValueError),
         ([(1, 2)], ValueError),
         ([(0, 0, 256)], ValueError),
-        ("#fff", TypeError),
         ({"a": 1}, (TypeError, ValueError)),
         (Image.new("RGB", (2, 2)), ValueError),
         (Image.new("P", (2, 2)), ValueError),

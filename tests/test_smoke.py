@@ -13,10 +13,11 @@ import kquant
 from kquant import _kernel
 
 MODULES = [
-    "__main__", "_kernel", "bench", "cli", "console", "devices", "dither", "errors",
-    "guard", "histogram", "image", "indexed", "kmeans", "lloyd", "palette",
+    "__main__", "_kernel", "batch", "bench", "bits", "cli", "console", "decode",
+    "devices", "disk", "dither", "encode", "errors", "goal", "guard", "histogram",
+    "image", "indexed", "kmeans", "lloyd", "options", "order", "outcome", "palette",
     "palette_file", "parallel", "peers", "pipeline", "points", "recipe", "reference",
-    "space", "transparent",
+    "shell", "space", "transparent",
 ]  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def test_the_best_level_of_the_processor_runs():
     v3 = {"avx2", "fma", "bmi2"}
     v4 = v3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
     best = "v4" if v4 <= flags else "v3" if v3 <= flags else "base"
-    code = "import kquant; print(kquant._kernel.level())"
+    code = "from kquant import _kernel, parallel; print(_kernel.level())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.stdout.strip() == best
 
