@@ -1,6 +1,5 @@
 """Dithering: an entry for each pixel, so that the mean over some of them is right."""
 
-import importlib.resources
 import itertools
 import math
 from dataclasses import dataclass, replace
@@ -271,6 +270,8 @@ def blue_noise() -> np.ndarray:
 
     By void and cluster (Ulichney, Proc. SPIE 1913, 1993); docs/blue_noise.py makes it.
     """
+    import importlib.resources  # which takes longer than most pictures
+
     packed = importlib.resources.files(__package__).joinpath("blue_noise.bin")
     return np.frombuffer(packed.read_bytes(), np.uint8).reshape(64, 64)
 
