@@ -18,13 +18,15 @@ CHANNELS: int
 CODES: int
 DEPTH: int
 FULL: int
+GROUP_SIZE: int
 LANES: int
 MAX_COLORS: int
 NEAR_CELLS: int
-NEAR_LISTS: int
+NEAR_GROUPS: int
 ONE: int
 RANK_WORDS: int
 SUMS: int
+TILE: int
 
 U8: TypeAlias = npt.NDArray[np.uint8]
 U16: TypeAlias = npt.NDArray[np.uint16]
@@ -118,37 +120,36 @@ def update(sums: I64, centroids: I16) -> int: ...
 def error(sums: I64, centroids: I16, energy: float) -> float: ...
 def merges(sums: I64, centroids: I16, costs: F64, partners: I32) -> None: ...
 def measure(
-    pixels: U8, labels: U8, palette: U8, weights: I64 | None = None
+    pixels: U8, labels: U8, palette: U8, counts: I64, weights: I64 | None = None
 ) -> tuple[float, float]: ...
 def relabel(places: U8, labels: U8) -> None: ...
 def lookup_build(codes: U32, labels: U8, slots: U32, table: U8) -> None: ...
 def lookup(pixels: U8, slots: U32, table: U8, indices: U8) -> None: ...
+def rank_build(codes: U32, ranks: U64) -> None: ...
 def hash_build(codes: U32, table: U32) -> None: ...
 def hash_lookup(
     pixels: U8, codes: U32, table: U32, labels: U8, row: U32, indices: U8
 ) -> None: ...
-def rank_build(codes: U32, bits: U64, first: U32) -> None: ...
 
 class Picture:
     def __init__(
         self,
         pixels: U8,
         codes: U32,
-        places: tuple[npt.NDArray[np.unsignedinteger], ...],
+        places: npt.NDArray[np.unsignedinteger],
         coords: I16,
         labels: U8,
         palette: I16,
     ) -> None: ...
-    def prepare(self, first: int, last: int, places: I16, labels: U16) -> None: ...
+    def prepare(self, first: int, last: int, places: I16) -> None: ...
     def diffuse(
         self,
         places: I16,
-        labels: U16,
         first: int,
         last: int,
         strength: int,
         cells: U32,
-        lists: U8,
+        lists: I16,
         used: int,
         indices: U8,
     ) -> int: ...

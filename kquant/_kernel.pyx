@@ -15,10 +15,10 @@ from libc.stdint cimport (
 
 cdef extern from "kquant.h" nogil:
     enum:
-        KQ_AROUND, KQ_BANDS, KQ_BAND_ROWS, KQ_BINS, KQ_BUCKETS, KQ_CELLS
-        KQ_CELL_BITS, KQ_CELL_SIZE
-        KQ_CHANNELS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_LANES, KQ_MAX_COLORS
-        KQ_NEAR_CELLS, KQ_NEAR_LISTS, KQ_ONE, KQ_RANK_WORDS, KQ_RGB, KQ_SUMS
+        KQ_AROUND, KQ_BANDS, KQ_BAND_ROWS, KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_BITS
+        KQ_CELL_SIZE, KQ_CHANNELS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_GROUP_SIZE, KQ_LANES
+        KQ_MAX_COLORS, KQ_NEAR_CELLS, KQ_NEAR_GROUPS, KQ_ONE, KQ_RANK_WORDS, KQ_RGB
+        KQ_SUMS, KQ_TILE
 
     ctypedef struct kq_image:
         const uint8_t *data
@@ -48,26 +48,22 @@ cdef extern from "kquant.h" nogil:
         int32_t middle[3]
         int32_t opaque
 
-    ctypedef struct kq_hash:
+    ctypedef struct kq_places:
+        const uint64_t *ranks
         const uint32_t *codes
         const uint32_t *table
         size_t size
-
-    ctypedef struct kq_ranks:
-        const uint64_t *bits
-        const uint32_t *first
 
     ctypedef struct kq_near:
         const int16_t *palette
         size_t k, channels
         uint32_t *cells
-        uint8_t *lists
+        int16_t *lists
         size_t used
 
     ctypedef struct kq_picture:
         kq_image image
-        kq_hash hash
-        kq_ranks ranks
+        kq_places places
         kq_points points
         const uint8_t *labels
 
@@ -110,29 +106,30 @@ cdef extern from "kquant.h" nogil:
     double kq_energy(const kq_points *)
     void kq_merges(const int64_t *, const int16_t *, size_t, double *, int32_t *)
     double kq_measure(const kq_image *, const int64_t *, const uint8_t *,
-                      const uint8_t *, double *)
+                      const uint8_t *, size_t, int64_t *, double *)
     void kq_relabel(const uint8_t *, size_t, uint8_t *)
     void kq_lookup_build(const uint32_t *, const uint8_t *, size_t, uint32_t *,
                          uint8_t *)
     void kq_lookup(const kq_image *, const uint32_t *, const uint8_t *, uint8_t *)
+    void kq_rank_build(const uint32_t *, size_t, uint64_t *)
     void kq_hash_build(const uint32_t *, size_t, size_t, uint32_t *)
-    void kq_hash_lookup(const kq_image *, const kq_hash *, const uint8_t *, uint32_t *,
-                        uint8_t *)
-    ctypedef struct kq_prepared:
-        const int16_t *places
-        const uint16_t *labels
+    void kq_hash_lookup(const kq_image *, const kq_places *, const uint8_t *,
+                        uint32_t *, uint8_t *)
 
-    void kq_prepare(const kq_picture *, const int16_t *, size_t, size_t, int16_t *,
-                    uint16_t *)
-    void kq_diffuse(const kq_picture *, const kq_prepared *, kq_near *, size_t, size_t,
-                    int, int32_t *, uint32_t *, int16_t *, uint16_t *, uint8_t *,
-                    uint8_t *)
+    ctypedef struct kq_scratch:
+        int32_t *errors
+        int16_t *rows
+        uint32_t *found
+        uint8_t *unused
+
+    void kq_prepare(const kq_picture *, const int16_t *, size_t, size_t, int16_t *)
+    void kq_diffuse(const kq_picture *, const int16_t *, kq_near *, size_t, size_t, int,
+                    const kq_scratch *, uint8_t *)
     void kq_find_around(const int16_t *, size_t, uint8_t *)
     void kq_mix(const kq_picture *, const int16_t *, size_t, const uint8_t *, size_t,
                 size_t, int, uint32_t *)
-    void kq_rank_build(const uint32_t *, size_t, uint64_t *, uint32_t *)
     void kq_ordered(const kq_picture *, const uint32_t *, size_t, size_t,
-                    const uint8_t *, size_t, uint32_t *, uint8_t *)
+                    const uint8_t *, uint32_t *, uint8_t *)
     int kq_use_level(int)
 
 AROUND = KQ_AROUND
@@ -147,13 +144,15 @@ CHANNELS = KQ_CHANNELS
 CODES = KQ_CODES
 DEPTH = KQ_DEPTH
 FULL = KQ_FULL
+GROUP_SIZE = KQ_GROUP_SIZE
 LANES = KQ_LANES
 MAX_COLORS = KQ_MAX_COLORS
 NEAR_CELLS = KQ_NEAR_CELLS
-NEAR_LISTS = KQ_NEAR_LISTS
+NEAR_GROUPS = KQ_NEAR_GROUPS
 ONE = KQ_ONE
 RANK_WORDS = KQ_RANK_WORDS
 SUMS = KQ_SUMS
+TILE = KQ_TILE
 
 
 cdef int need(bint condition, str what) except -1:
@@ -563,24 +562,28 @@ def merges(const int64_t[:, ::1] sums, const int16_t[:, ::1] centroids,
 # ---- results
 
 def measure(const uint8_t[:, :, :] pixels, const uint8_t[:, ::1] labels,
-            const uint8_t[:, ::1] palette, const int64_t[:, ::1] weights=None):
+            const uint8_t[:, ::1] palette, int64_t[::1] counts,
+            const int64_t[:, ::1] weights=None):
     """(sum of squared distances, largest squared distance) to the entries.
 
     pixels (H, W, 3|4), labels (H, W) below len(palette), palette (k, 3|4), weights
-    (H, W).
+    (H, W) -> counts (k,): the pixels, or their weight, of each entry.
     """
     cdef kq_image image = as_image(pixels, alpha=True)
     cdef const int64_t *weight = NULL
+    cdef size_t k = palette.shape[0]
     cdef double largest, total
     need(labels.shape[0] == pixels.shape[0], "labels")
     need(labels.shape[1] == pixels.shape[1], "labels")
-    need(0 < palette.shape[0] and palette.shape[1] == pixels.shape[2], "palette")
+    need(0 < k <= KQ_MAX_COLORS and palette.shape[1] == pixels.shape[2], "palette")
+    need(<size_t>counts.shape[0] == k, "counts")
     if weights is not None:
         need(weights.shape[0] == pixels.shape[0], "weights")
         need(weights.shape[1] == pixels.shape[1], "weights")
         weight = &weights[0, 0]
     with nogil:
-        total = kq_measure(&image, weight, &labels[0, 0], &palette[0, 0], &largest)
+        total = kq_measure(&image, weight, &labels[0, 0], &palette[0, 0], k, &counts[0],
+                           &largest)
     return total, largest
 
 
@@ -613,6 +616,13 @@ def lookup(const uint8_t[:, :, :] pixels, const uint32_t[::1] slots,
         kq_lookup(&image, &slots[0], &table[0, 0], &indices[0, 0])
 
 
+def rank_build(const uint32_t[::1] codes, uint64_t[::1] ranks):
+    """codes (n,) of opaque colours -> ranks (RANK_WORDS,), 0 before."""
+    need(codes.shape[0] > 0 and ranks.shape[0] == KQ_RANK_WORDS, "ranks")
+    with nogil:
+        kq_rank_build(&codes[0], codes.shape[0], &ranks[0])
+
+
 cdef int check_hash(const uint32_t[::1] codes, const uint32_t[::1] table) except -1:
     cdef size_t size = table.shape[0]
     need(codes.shape[0] > 0 and size >= 2 * <size_t>codes.shape[0], "table")
@@ -627,32 +637,36 @@ def hash_build(const uint32_t[::1] codes, uint32_t[::1] table):
         kq_hash_build(&codes[0], codes.shape[0], table.shape[0], &table[0])
 
 
+cdef kq_places as_places(size_t channels, const uint32_t[::1] codes,
+                         places) except *:
+    """What rank_build() makes of opaque colours, or hash_build() of others."""
+    cdef kq_places to = kq_places(NULL, NULL, NULL, 0)
+    cdef const uint64_t[::1] ranks
+    cdef const uint32_t[::1] table
+    if channels == KQ_RGB:
+        ranks = places
+        need(ranks.shape[0] == KQ_RANK_WORDS, "ranks")
+        to.ranks = &ranks[0]
+    else:
+        table = places
+        check_hash(codes, table)
+        to.codes, to.table, to.size = &codes[0], &table[0], table.shape[0]
+    return to
+
+
 def hash_lookup(const uint8_t[:, :, :] pixels, const uint32_t[::1] codes,
                 const uint32_t[::1] table, const uint8_t[::1] labels,
                 uint32_t[::1] row, uint8_t[:, ::1] indices):
-    """pixels (H, W, 3|4), all in the table; row (W,) scratch -> indices (H, W)."""
+    """pixels (H, W, 4), all in the table; row (W,) scratch -> indices (H, W)."""
     cdef kq_image image = as_image(pixels, alpha=True)
-    cdef kq_hash hash
-    check_hash(codes, table)
+    cdef kq_places hash
+    need(image.channels == 4, "channels")
+    hash = as_places(4, codes, table)
     need(labels.shape[0] == codes.shape[0], "labels")
     need(row.shape[0] == pixels.shape[1] == indices.shape[1], "row")
     need(indices.shape[0] == pixels.shape[0], "indices")
-    hash.codes, hash.table, hash.size = &codes[0], &table[0], table.shape[0]
     with nogil:
         kq_hash_lookup(&image, &hash, &labels[0], &row[0], &indices[0, 0])
-
-
-cdef int check_ranks(const uint64_t[::1] bits, const uint32_t[::1] first) except -1:
-    need(bits.shape[0] == KQ_RANK_WORDS and first.shape[0] == KQ_RANK_WORDS, "ranks")
-    return 0
-
-
-def rank_build(const uint32_t[::1] codes, uint64_t[::1] bits, uint32_t[::1] first):
-    """codes (n,) of opaque colours -> bits (RANK_WORDS,), 0 before, and first."""
-    check_ranks(bits, first)
-    need(codes.shape[0] > 0, "codes")
-    with nogil:
-        kq_rank_build(&codes[0], codes.shape[0], &bits[0], &first[0])
 
 
 # ---- dithering
@@ -664,7 +678,7 @@ cdef class Picture:
     ----------
     pixels : (H, W, 3|4) uint8
     codes : (n,) uint32
-    places : tuple
+    places : array
         Of opaque pixels what rank_build() makes, of others what hash_build() does.
     coords : (3|4, n + LANES or more) int16
     labels : (n,) uint8, below len(palette)
@@ -676,22 +690,12 @@ cdef class Picture:
     cdef object kept
 
     def __cinit__(self, const uint8_t[:, :, :] pixels, const uint32_t[::1] codes,
-                  tuple places, const int16_t[:, ::1] coords,
+                  places, const int16_t[:, ::1] coords,
                   const uint8_t[::1] labels, const int16_t[:, ::1] palette):
         cdef size_t n = codes.shape[0]
-        cdef const uint32_t[::1] table, first
-        cdef const uint64_t[::1] bits
         self.picture.image = as_image(pixels, alpha=True)
         need(n > 0, "codes")
-        if self.picture.image.channels == 4:
-            table, = places
-            check_hash(codes, table)
-            self.picture.hash.codes, self.picture.hash.table = &codes[0], &table[0]
-            self.picture.hash.size = table.shape[0]
-        else:
-            bits, first = places
-            check_ranks(bits, first)
-            self.picture.ranks.bits, self.picture.ranks.first = &bits[0], &first[0]
+        self.picture.places = as_places(self.picture.image.channels, codes, places)
         check_centroids(palette)
         need(coords.shape[0] == pixels.shape[2], "coords")
         need(<size_t>coords.shape[1] >= n and <size_t>labels.shape[0] == n, "labels")
@@ -702,58 +706,53 @@ cdef class Picture:
         self.palette = palette
         self.kept = pixels, codes, places, coords, labels
 
-    def prepare(self, size_t first, size_t last, int16_t[:, ::1] places,
-                uint16_t[::1] labels):
-        """-> places[first:last] of (n, CHANNELS), labels[first:last] of (n,)."""
+    def prepare(self, size_t first, size_t last, int16_t[:, ::1] places):
+        """-> places[first:last] of (n, CHANNELS)."""
         need(first < last <= self.picture.points.n, "points")
         need(<size_t>places.shape[0] == self.picture.points.n, "places")
         need(places.shape[1] == KQ_CHANNELS, "places")
-        need(<size_t>labels.shape[0] == self.picture.points.n, "labels")
         with nogil:
-            kq_prepare(&self.picture, &self.palette[0, 0], first, last, &places[0, 0],
-                       &labels[0])
+            kq_prepare(&self.picture, &self.palette[0, 0], first, last, &places[0, 0])
 
-    def diffuse(self, const int16_t[:, ::1] places, const uint16_t[::1] labels,
-                size_t first, size_t last, int strength, uint32_t[::1] cells,
-                uint8_t[::1] lists, size_t used, uint8_t[:, ::1] indices):
+    def diffuse(self, const int16_t[:, ::1] places, size_t first, size_t last,
+                int strength, uint32_t[::1] cells, int16_t[:, ::1] lists, size_t used,
+                uint8_t[:, ::1] indices):
         """Dither rows first..last-1 of indices (H, W); returns `used` for the next.
 
-        places and labels as prepare() makes them; cells (NEAR_CELLS,) and lists
-        (NEAR_LISTS,) in and out; first is a multiple of
-        BAND_ROWS, and the rows are at most BANDS * BAND_ROWS.
+        places as prepare() makes them; cells (NEAR_CELLS,), 0 at first, and lists
+        (NEAR_GROUPS, GROUP_SIZE) in and out; first is a multiple of BAND_ROWS, and
+        the rows are at most BANDS * BAND_ROWS.
         """
         cdef kq_near near
+        cdef kq_scratch scratch
         cdef size_t width = self.picture.image.width
         cdef int32_t[:, :, :, ::1] errors
-        cdef uint32_t[:, ::1] found
         cdef int16_t[:, :, ::1] rows
-        cdef uint16_t[:, ::1] row_labels
+        cdef uint32_t[::1] found
         cdef uint8_t[::1] unused
-        cdef kq_prepared prepared
         need(first < last <= self.picture.image.height, "rows")
         need(first % KQ_BAND_ROWS == 0, "first")
+        need(last - first <= KQ_BANDS * KQ_BAND_ROWS, "last")
         need(<size_t>places.shape[0] == self.picture.points.n, "places")
         need(places.shape[1] == KQ_CHANNELS, "places")
-        need(<size_t>labels.shape[0] == self.picture.points.n, "labels")
-        prepared.places, prepared.labels = &places[0, 0], &labels[0]
-        need(last - first <= KQ_BANDS * KQ_BAND_ROWS, "last")
         need(0 <= strength <= 256, "strength")
         need(cells.shape[0] == KQ_NEAR_CELLS, "cells")
-        need(lists.shape[0] == KQ_NEAR_LISTS, "lists")
+        need(lists.shape[0] == KQ_NEAR_GROUPS, "lists")
+        need(lists.shape[1] == KQ_GROUP_SIZE and used <= KQ_NEAR_GROUPS, "lists")
         need(<size_t>indices.shape[0] == self.picture.image.height, "indices")
         need(<size_t>indices.shape[1] == width, "indices")
         errors = numpy.zeros((KQ_BANDS, 2, width + 2, KQ_CHANNELS), numpy.int32)
-        found = numpy.empty((KQ_BANDS, width), numpy.uint32)
         rows = numpy.empty((KQ_BANDS, width, KQ_CHANNELS), numpy.int16)
-        row_labels = numpy.empty((KQ_BANDS, width), numpy.uint16)
+        found = numpy.empty(width, numpy.uint32)
         unused = numpy.empty(width, numpy.uint8)
+        scratch.errors, scratch.rows = &errors[0, 0, 0, 0], &rows[0, 0, 0]
+        scratch.found, scratch.unused = &found[0], &unused[0]
         near.palette, near.k = &self.palette[0, 0], self.palette.shape[0]
         near.channels = self.picture.points.channels
-        near.cells, near.lists, near.used = &cells[0], &lists[0], used
+        near.cells, near.lists, near.used = &cells[0], &lists[0, 0], used
         with nogil:
-            kq_diffuse(&self.picture, &prepared, &near, first, last, strength,
-                       &errors[0, 0, 0, 0], &found[0, 0], &rows[0, 0, 0],
-                       &row_labels[0, 0], &unused[0], &indices[0, 0])
+            kq_diffuse(&self.picture, &places[0, 0], &near, first, last, strength,
+                       &scratch, &indices[0, 0])
         return near.used
 
     def find_around(self, uint8_t[:, ::1] around):
@@ -777,18 +776,17 @@ cdef class Picture:
     def ordered(self, const uint32_t[::1] mixes, size_t first, size_t last,
                 const uint8_t[:, ::1] thresholds, uint32_t[::1] found,
                 uint8_t[:, ::1] indices):
-        """Rows first..last-1 of indices (H, W); thresholds (S, S), found (W,) scratch.
+        """Rows first..last-1 of indices (H, W), from mixes as mix() makes them.
 
-        S is a power of 2.
+        thresholds (TILE, TILE); found (W,) is scratch.
         """
-        cdef size_t size = thresholds.shape[0], width = self.picture.image.width
-        need(size > 0 and size & (size - 1) == 0, "thresholds")
-        need(<size_t>thresholds.shape[1] == size, "thresholds")
+        cdef size_t width = self.picture.image.width
+        need(thresholds.shape[0] == KQ_TILE == thresholds.shape[1], "thresholds")
         need(<size_t>mixes.shape[0] == self.picture.points.n, "mixes")
         need(first < last <= self.picture.image.height, "rows")
         need(<size_t>found.shape[0] == width, "found")
         need(<size_t>indices.shape[0] == self.picture.image.height, "indices")
         need(<size_t>indices.shape[1] == width, "indices")
         with nogil:
-            kq_ordered(&self.picture, &mixes[0], first, last, &thresholds[0, 0], size,
+            kq_ordered(&self.picture, &mixes[0], first, last, &thresholds[0, 0],
                        &found[0], &indices[0, 0])

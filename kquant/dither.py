@@ -31,20 +31,20 @@ class PixelTable:
 
     def __init__(self, histogram: Histogram) -> None:
         self.histogram = histogram
-        self._places: tuple[np.ndarray, ...] = ()
+        self._places: np.ndarray | None = None
 
     @property
-    def places(self) -> tuple[np.ndarray, ...]:
+    def places(self) -> np.ndarray:
         """The kernel's way from codes to places: ranks, or a hash table."""
-        if not self._places:
-            codes, words = self.histogram.codes, _kernel.RANK_WORDS
+        if self._places is None:
+            codes = self.histogram.codes
             if self.histogram.colors.shape[1] == 4:
                 size = max(1 << (2 * len(codes) - 1).bit_length(), 64)
-                self._places = (np.empty(size, np.uint32),)
-                _kernel.hash_build(codes, *self._places)
+                self._places = np.empty(size, np.uint32)
+                _kernel.hash_build(codes, self._places)
             else:
-                self._places = np.zeros(words, np.uint64), np.empty(words, np.uint32)
-                _kernel.rank_build(codes, *self._places)
+                self._places = np.zeros(_kernel.RANK_WORDS, np.uint64)
+                _kernel.rank_build(codes, self._places)
         return self._places
 
     def indices(
@@ -64,7 +64,7 @@ class PixelTable:
         if pixels.shape[2] == 4:
             width = indices.shape[1]
             calls = [
-                (band, codes, *self.places, labels, np.empty(width, np.uint32), out)
+                (band, codes, self.places, labels, np.empty(width, np.uint32), out)
                 for band, out in bands
             ]
             workers.run(_kernel.hash_lookup, calls)
@@ -191,22 +191,22 @@ class Dither:
         width: int,
         workers: Workers,
     ) -> np.ndarray:
-        prepared = (
-            np.empty((n, _kernel.CHANNELS), np.int16),
-            np.empty(n, np.uint16),
-        )
+        places = np.empty((n, _kernel.CHANNELS), np.int16)
         cuts = _cuts(n, workers.share(n, THREAD_COLORS))
-        workers.run(picture.prepare, [(*cut, *prepared) for cut in cuts])
+        workers.run(picture.prepare, [(*cut, places) for cut in cuts])
         indices = np.empty((height, width), np.uint8)
         strength = round(self.strength * STRENGTH_ONE)
-        rows = _kernel.BANDS * _kernel.BAND_ROWS
+        # Each thread gets as many bands at once as it can take, in equal shares.
+        bands = -(-height // _kernel.BAND_ROWS)
+        threads = min(workers.share(height * width, THREAD_PIXELS), bands)
+        turns = -(-bands // (threads * _kernel.BANDS))
+        rows = -(-bands // (threads * turns)) * _kernel.BAND_ROWS
         parts = [(y, min(y + rows, height)) for y in range(0, height, rows)]
-        threads = min(workers.share(height * width, THREAD_PIXELS), len(parts))
         # Each thread has a way of its own to find the nearest entries, which it keeps.
         nears = [
             (
                 np.zeros(_kernel.NEAR_CELLS, np.uint32),
-                np.empty(_kernel.NEAR_LISTS, np.uint8),
+                np.empty((_kernel.NEAR_GROUPS, _kernel.GROUP_SIZE), np.int16),
             )
             for _ in range(threads)
         ]
@@ -214,7 +214,7 @@ class Dither:
         for turn in range(0, len(parts), threads):
             workers.report("index", turn / len(parts))
             calls = [
-                (*prepared, *part, strength, *near, place, indices)
+                (places, *part, strength, *near, place, indices)
                 for part, near, place in zip(parts[turn:], nears, used, strict=False)
             ]
             used = workers.run(picture.diffuse, calls)
@@ -236,6 +236,7 @@ class Dither:
         workers.run(picture.mix, calls)
         indices = np.empty((height, width), np.uint8)
         matrix = blue_noise() if self.kind == "blue-noise" else bayer()
+        matrix = np.tile(matrix, [_kernel.TILE // n for n in matrix.shape])
         bands = _cuts(height, min(height, workers.share(height * width, THREAD_PIXELS)))
         workers.run(
             picture.ordered,

@@ -236,7 +236,7 @@ def index_pixels(
     table = PixelTable(histogram)
     if dither == NO_DITHER:
         indices = table.indices(pixels, clusters.labels, workers)
-        total, largest = _measure(
+        total, largest, _ = _measure(
             histogram.colors[np.newaxis],
             clusters.labels[np.newaxis],
             clusters.colors,
@@ -246,8 +246,9 @@ def index_pixels(
         counts = clusters.counts
     else:
         indices = dither.indices(pixels, table, clusters, space, workers)
-        total, largest = _measure(pixels, indices, clusters.colors, None, workers)
-        counts = np.bincount(indices.ravel(), minlength=len(clusters.colors))
+        total, largest, counts = _measure(
+            pixels, indices, clusters.colors, None, workers
+        )
     indices.flags.writeable = False
     workers.report("index", 1.0)
     colors = clusters.colors if palette is None else np.asarray(palette)
@@ -284,28 +285,35 @@ def _measure(
     palette: np.ndarray,
     weights: np.ndarray | None,
     workers: Workers,
-) -> tuple[float, float]:
-    """Sum and largest of the squared distances; parts as large for any threads."""
+) -> tuple[float, float, np.ndarray]:
+    """Sum and largest of the squared distances, and how many pixels have each label.
+
+    Parts are as large for any threads.
+    """
     axis = int(labels.shape[0] == 1)
     parts = max(1, min(labels.size // THREAD_PIXELS, labels.shape[axis]))
-    if parts == 1:
-        return _kernel.measure(pixels, labels, palette, weights)
     columns = [pixels, labels] if weights is None else [pixels, labels, weights]
     shares = zip(*(np.array_split(c, parts, axis) for c in columns), strict=True)
-    calls = [(share[0], share[1], palette, *share[2:]) for share in shares]
+    counts = np.empty((parts, len(palette)), np.int64)
+    calls = [
+        (share[0], share[1], palette, count, *share[2:])
+        for share, count in zip(shares, counts, strict=True)
+    ]
     errors = workers.run(_measure_part, calls)
-    return sum(e[0] for e in errors), max(e[1] for e in errors)
+    return sum(e[0] for e in errors), max(e[1] for e in errors), counts.sum(axis=0)
 
 
 def _measure_part(
     pixels: np.ndarray,
     labels: np.ndarray,
     palette: np.ndarray,
+    counts: np.ndarray,
     weights: np.ndarray | None = None,
 ) -> tuple[float, float]:
     if weights is not None:
         weights = np.ascontiguousarray(weights)
-    return _kernel.measure(pixels, np.ascontiguousarray(labels), palette, weights)
+    labels = np.ascontiguousarray(labels)
+    return _kernel.measure(pixels, labels, palette, counts, weights)
 
 
 def _worst_region(pixels: np.ndarray, indices: np.ndarray, palette: Palette) -> Region:

@@ -366,10 +366,11 @@ static void check_image(const kq_image *image, const histogram *h,
 {
     const size_t channels = h->channels;
     uint8_t palette[4 * KQ_MAX_COLORS], *indices = allocate(PIXELS, 1);
-    uint32_t found[WIDTH], hashed[131072], *first = allocate(KQ_RANK_WORDS, 4);
-    uint64_t *bits = allocate(KQ_RANK_WORDS, 8);
-    kq_picture picture = {
-        *image, {h->codes, hashed, 131072}, {bits, first}, *points, labels};
+    uint32_t found[WIDTH], hashed[131072];
+    uint64_t *ranks = allocate(KQ_RANK_WORDS, 8);
+    const kq_places places = {ranks, h->codes, hashed, 131072};
+    const kq_picture picture = {*image, places, *points, labels};
+    int64_t counts[KQ_MAX_COLORS];
     double largest;
     for (size_t i = 0; i < k; i++)
         for (size_t c = 0; c < channels; c++)
@@ -381,23 +382,25 @@ static void check_image(const kq_image *image, const histogram *h,
         kq_cell_counts(h->codes, h->n, 24, cells);
         uint32_t *slots = allocate(KQ_CELLS, sizeof *slots);
         uint8_t *table = allocate(cells[KQ_CELL_BITS], KQ_CELL_SIZE);
-        uint8_t *again = allocate(PIXELS, 1);
         kq_lookup_build(h->codes, labels, h->n, slots, table);
         kq_lookup(image, slots, table, indices);
-        kq_hash_lookup(image, &picture.hash, labels, found, again);
-        require(!memcmp(indices, again, PIXELS), "the tables differ");
-        kq_rank_build(h->codes, h->n, bits, first);
-        for (size_t y = 0; y < HEIGHT; y++) {
-            kq_rank_find(image, y, &picture.ranks, found);
-            for (size_t x = 0; x < WIDTH; x++)
-                require(labels[found[x]] == indices[y * WIDTH + x], "ranks are wrong");
-        }
+        kq_rank_build(h->codes, h->n, ranks);
         free(slots);
         free(table);
-        free(again);
     } else {
-        kq_hash_lookup(image, &picture.hash, labels, found, indices);
+        kq_hash_lookup(image, &places, labels, found, indices);
     }
+    uint32_t *codes = allocate(PIXELS, sizeof *codes);
+    kq_pixel_codes(image, codes);
+    for (size_t i = 0; i < PIXELS; i++) {
+        size_t low = 0, high = h->n; /* the last colour whose code is not above */
+        while (high - low > 1) {
+            const size_t middle = (low + high) / 2;
+            *(h->codes[middle] <= codes[i] ? &low : &high) = middle;
+        }
+        require(labels[low] == indices[i], "a pixel has another colour's label");
+    }
+    free(codes);
     double total = 0;
     for (size_t i = 0; i < PIXELS; i++) {
         const ptrdiff_t x = (ptrdiff_t)(i % WIDTH), y = (ptrdiff_t)(i / WIDTH);
@@ -411,42 +414,51 @@ static void check_image(const kq_image *image, const histogram *h,
             total += (d * d + e * e) / 2;
         }
     }
-    const double measured = kq_measure(image, NULL, indices, palette, &largest);
+    const double measured =
+        kq_measure(image, NULL, indices, palette, k, counts, &largest);
     require(measured >= total * 0.999999 - 1 && measured <= total * 1.000001 + 1,
             "the measured error is not that of the index map");
+    for (size_t i = 0; i < PIXELS; i++)
+        counts[indices[i]]--;
+    for (size_t i = 0; i < k; i++)
+        require(counts[i] == 0, "the counts are not those of the index map");
     add_to_hash(indices, PIXELS);
     add_to_hash(&largest, sizeof largest);
     /* Dithering: the bytes are compared; tests in Python say that they are right. */
     uint32_t *near_cells = allocate(KQ_NEAR_CELLS, 4), *mixes = allocate(h->n, 4);
-    uint8_t *lists = allocate(KQ_NEAR_LISTS, 1), around[KQ_MAX_COLORS * KQ_AROUND];
+    int16_t *lists = allocate(KQ_NEAR_GROUPS * KQ_GROUP_SIZE, 2);
     int32_t *errors = allocate(KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS, 4);
-    uint32_t places_found[KQ_BANDS * WIDTH];
     int16_t rows[KQ_BANDS * WIDTH * KQ_CHANNELS];
-    uint16_t row_labels[KQ_BANDS * WIDTH];
-    int16_t *places = allocate(h->n * KQ_CHANNELS, 2);
-    uint16_t *flagged = allocate(h->n, 2);
-    const kq_prepared prepared = {places, flagged};
-    uint8_t unused[WIDTH];
-    static const uint8_t thresholds[4] = {32, 160, 224, 96};
+    int16_t *prepared = allocate(h->n * KQ_CHANNELS, 2);
+    uint8_t unused[WIDTH], around[KQ_MAX_COLORS * KQ_AROUND];
+    uint8_t thresholds[KQ_TILE * KQ_TILE];
+    for (size_t i = 0; i < sizeof thresholds; i++)
+        thresholds[i] = (uint8_t)(i * 37 + i / KQ_TILE * 11);
     kq_near near = {centroids, k, channels, near_cells, lists, 0};
-    kq_prepare(&picture, centroids, 0, h->n, places, flagged);
-    kq_diffuse(&picture, &prepared, &near, 0, HEIGHT, 205, errors, places_found, rows,
-               row_labels, unused, indices);
-    require(near.used <= KQ_NEAR_LISTS, "lists are too long");
+    const kq_scratch scratch = {errors, rows, found, unused};
+    kq_prepare(&picture, centroids, 0, h->n, prepared);
+    kq_diffuse(&picture, prepared, &near, 0, HEIGHT, 205, &scratch, indices);
+    require(near.used <= KQ_NEAR_GROUPS, "lists are too long");
     add_to_hash(indices, PIXELS);
+    /* Lists that do not fit are forgotten, which must not change anything. */
+    uint8_t *again = allocate(PIXELS, 1);
+    memset(errors, 0, KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS * sizeof *errors);
+    near.used = KQ_NEAR_GROUPS - KQ_NEAR_MOST + 1;
+    memset(near_cells, 0, KQ_NEAR_CELLS * sizeof *near_cells);
+    kq_diffuse(&picture, prepared, &near, 0, HEIGHT, 205, &scratch, again);
+    require(!memcmp(indices, again, PIXELS), "forgotten lists change the result");
+    free(again);
     kq_find_around(centroids, k, around);
     kq_mix(&picture, centroids, k, around, 0, h->n, 256, mixes);
-    kq_ordered(&picture, mixes, 0, HEIGHT, thresholds, 2, found, indices);
+    kq_ordered(&picture, mixes, 0, HEIGHT, thresholds, found, indices);
     add_to_hash(indices, PIXELS);
     free(near_cells);
     free(mixes);
-    free(places);
-    free(flagged);
+    free(prepared);
     free(lists);
     free(errors);
     free(indices);
-    free(bits);
-    free(first);
+    free(ranks);
 }
 
 /* All of the above for one picture, in one colour space. */

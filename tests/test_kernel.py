@@ -180,18 +180,21 @@ def test_error_is_the_weighted_squared_distance():
     assert error == pytest.approx(expected, rel=1e-9)
 
 
-def test_measure_is_exact():
+def test_measure_is_exact(level):
     _, histogram = make_points(3000, 9)
     palette = make_points(7, 10)[1].colors
     labels = oracle.nearest(histogram.colors, palette).astype(np.uint8)
     distances = ((histogram.colors.astype(int) - palette[labels]) ** 2).sum(axis=1)
     total = (distances * histogram.counts).sum()
-    row = histogram.colors[np.newaxis], labels[np.newaxis], palette
-    assert _kernel.measure(*row, histogram.counts[np.newaxis]) == (
-        total,
-        distances.max(),
-    )
+    counts = np.empty(len(palette), np.int64)
+    row = histogram.colors[np.newaxis], labels[np.newaxis], palette, counts
+    weights = histogram.counts[np.newaxis]
+    assert _kernel.measure(*row, weights) == (total, distances.max())
+    assert counts.tolist() == [
+        histogram.counts[labels == k].sum() for k in range(len(palette))
+    ]
     assert _kernel.measure(*row) == (distances.sum(), distances.max())
+    assert counts.tolist() == np.bincount(labels, minlength=len(palette)).tolist()
 
 
 def test_measure_with_alpha_is_the_mean_over_black_and_white():
@@ -205,7 +208,8 @@ def test_measure_with_alpha_is_the_mean_over_black_and_white():
     distances = (
         ((np.array(shown[0]) - np.array(shown[1])) ** 2).sum(axis=2).mean(axis=0)
     )
-    row = histogram.colors[np.newaxis], labels[np.newaxis], palette
+    counts = np.empty(len(palette), np.int64)
+    row = histogram.colors[np.newaxis], labels[np.newaxis], palette, counts
     total, largest = _kernel.measure(*row, histogram.counts[np.newaxis])
     assert total == pytest.approx((distances * histogram.counts).sum(), rel=1e-12)
     assert largest == pytest.approx(distances.max(), rel=1e-12)

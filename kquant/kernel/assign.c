@@ -3,49 +3,13 @@ The assignment step of k-means: the one hot loop, compiled once per
 instruction-set level. It is plain C that compilers turn into vectors: inner
 loops of KQ_LANES rounds over 32-bit integers, selects instead of branches.
 */
-#include "bits.h"
-#include "kquant.h"
 #include "level.h"
 
+#include "bits.h"
+#include "candidates.h"
+#include "kquant.h"
+
 #include <string.h>
-
-/* A loop that is to become vector operations. Compilers like to unroll a loop
-of known length into scalar code first and then do not find the vectors. */
-#if defined(__clang__)
-#define FOR_LANES(j) \
-    _Pragma("clang loop unroll(disable)") for (int j = 0; j < KQ_LANES; j++)
-#elif defined(__GNUC__)
-#define FOR_LANES(j) _Pragma("GCC unroll 1") for (int j = 0; j < KQ_LANES; j++)
-#else
-#define FOR_LANES(j) for (int j = 0; j < KQ_LANES; j++)
-#endif
-
-/* Centroids that may be the nearest one somewhere in a block, in ascending
-order of their index; padded by pad(), since loops go in steps of KQ_LANES. */
-typedef struct {
-    int count;
-    int32_t index[KQ_MAX_COLORS + KQ_LANES];
-    int32_t x[KQ_MAX_COLORS + KQ_LANES];
-    int32_t y[KQ_MAX_COLORS + KQ_LANES];
-    int32_t z[KQ_MAX_COLORS + KQ_LANES];
-    int32_t w[KQ_MAX_COLORS + KQ_LANES]; /* only used if points have it */
-} candidates;
-
-/* Three coordinates or four: `has_w` is a constant wherever these functions are
-inlined, so that three cost nothing for the fourth. */
-
-/* Fill the lanes past the last candidate, of which there is at least one, with
-something to compute on that cannot overflow. */
-KQ_INLINE void pad(candidates *c, int has_w)
-{
-    FOR_LANES (j) {
-        c->x[c->count + j] = c->x[0];
-        c->y[c->count + j] = c->y[0];
-        c->z[c->count + j] = c->z[0];
-        if (has_w)
-            c->w[c->count + j] = c->w[0];
-    }
-}
 
 typedef struct {
     const kq_tree *tree;
@@ -141,76 +105,6 @@ KQ_INLINE void assign_each(state *s, size_t first, size_t last, const candidates
     }
 }
 
-/* The place, among the candidates, of one near the middle of the box. The
-lower bits of the distance carry the place, so that one minimum finds both. */
-KQ_INLINE int find_reference(const candidates *from, const int16_t *low,
-                             const int16_t *high, int has_w)
-{
-    const int32_t x = (low[0] + high[0]) / 2, y = (low[1] + high[1]) / 2,
-                  z = (low[2] + high[2]) / 2, w = (low[3] + high[3]) / 2;
-    int32_t least[KQ_LANES], best = INT32_MAX;
-    FOR_LANES (j)
-        least[j] = INT32_MAX;
-    for (int k = 0; k < from->count; k += KQ_LANES)
-        FOR_LANES (j) {
-            const int32_t dx = from->x[k + j] - x, dy = from->y[k + j] - y,
-                          dz = from->z[k + j] - z;
-            const int32_t dw = has_w ? from->w[k + j] - w : 0;
-            int32_t key = dx * dx + dy * dy + dz * dz + dw * dw;
-            key = (key & ~(KQ_MAX_COLORS - 1)) | (k + j);
-            key = k + j < from->count ? key : INT32_MAX;
-            least[j] = key < least[j] ? key : least[j];
-        }
-    for (int j = 0; j < KQ_LANES; j++)
-        best = least[j] < best ? least[j] : best;
-    return best & (KQ_MAX_COLORS - 1);
-}
-
-/* Keep the candidates that are nearest, or as near as another, somewhere in
-the box.
-
-A candidate a is out if the reference r is strictly nearer at every corner. The
-corner v that decides is the extreme one in the direction from r to a, and
-|v - a|^2 - |v - r|^2 = (a - r)(a + r - 2 v), at most 4 * 16320 * 32640 < 2^31.
-Any reference gives a correct answer; a near one excludes more. */
-KQ_INLINE void filter(const candidates *from, const int16_t *low, const int16_t *high,
-                      candidates *to, int has_w)
-{
-    const int r = find_reference(from, low, high, has_w);
-    const int32_t rx = from->x[r], ry = from->y[r], rz = from->z[r], rw = from->w[r];
-    const int32_t lx = 2 * low[0], ly = 2 * low[1], lz = 2 * low[2], lw = 2 * low[3];
-    const int32_t hx = 2 * high[0], hy = 2 * high[1], hz = 2 * high[2],
-                  hw = 2 * high[3];
-    int32_t excess[KQ_MAX_COLORS + KQ_LANES];
-    for (int k = 0; k < from->count; k += KQ_LANES)
-        FOR_LANES (j) {
-            const int32_t x = from->x[k + j], y = from->y[k + j], z = from->z[k + j];
-            excess[k + j] = (x - rx) * (x + rx - (x > rx ? hx : lx))
-                            + (y - ry) * (y + ry - (y > ry ? hy : ly))
-                            + (z - rz) * (z + rz - (z > rz ? hz : lz));
-            if (has_w) {
-                const int32_t w = from->w[k + j];
-                excess[k + j] += (w - rw) * (w + rw - (w > rw ? hw : lw));
-            }
-        }
-    int kept = 0;
-    int32_t places[KQ_MAX_COLORS + 1];
-    for (int k = 0; k < from->count; k++) {
-        places[kept] = k;
-        kept += excess[k] <= 0;
-    }
-    for (int k = 0; k < kept; k++) {
-        to->index[k] = from->index[places[k]];
-        to->x[k] = from->x[places[k]];
-        to->y[k] = from->y[places[k]];
-        to->z[k] = from->z[places[k]];
-        if (has_w)
-            to->w[k] = from->w[places[k]];
-    }
-    to->count = kept;
-    pad(to, has_w);
-}
-
 KQ_INLINE void visit(state *s, size_t depth, size_t block, const candidates *from,
                      int has_w);
 
@@ -240,21 +134,12 @@ KQ_INLINE void visit(state *s, size_t depth, size_t block, const candidates *fro
             (has_w ? visit_four : visit_three)(s, depth + 1, b, &near);
 }
 
-size_t KQ_LEVEL_NAME(kq_assign)(const kq_tree *tree, size_t first, size_t last,
-                                const int16_t *centroids, size_t k, uint8_t *labels,
-                                int64_t *sums)
+size_t kq_assign(const kq_tree *tree, size_t first, size_t last,
+                 const int16_t *centroids, size_t k, uint8_t *labels, int64_t *sums)
 {
     state s = {tree, labels, sums, 0};
     candidates all;
-    all.count = (int)k;
-    for (size_t i = 0; i < k; i++) {
-        all.index[i] = (int32_t)i;
-        all.x[i] = centroids[KQ_CHANNELS * i];
-        all.y[i] = centroids[KQ_CHANNELS * i + 1];
-        all.z[i] = centroids[KQ_CHANNELS * i + 2];
-        all.w[i] = centroids[KQ_CHANNELS * i + 3];
-    }
-    pad(&all, 1);
+    all_candidates(centroids, k, &all);
     for (size_t block = first; block < last; block++)
         (tree->points.channels == 4 ? visit_four : visit_three)(&s, 0, block, &all);
     return s.changed;

@@ -38,12 +38,16 @@ static inline int kq_zeros_above(uint32_t bits)
 }
 
 /* How many bits are set. */
-static inline int kq_ones(uint64_t bits)
+static inline int kq_ones(uint32_t bits)
 {
-    bits -= bits >> 1 & 0x5555555555555555u;
-    bits = (bits & 0x3333333333333333u) + (bits >> 2 & 0x3333333333333333u);
-    bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0fu;
-    return (int)(bits * 0x0101010101010101u >> 56);
+#if defined(__POPCNT__) || defined(__aarch64__)
+    return __builtin_popcount(bits);
+#else
+    bits -= bits >> 1 & 0x55555555u;
+    bits = (bits & 0x33333333u) + (bits >> 2 & 0x33333333u);
+    bits = (bits + (bits >> 4)) & 0x0f0f0f0fu;
+    return (int)(bits * 0x01010101u >> 24);
+#endif
 }
 
 /* Ask for memory that will be read soon. */

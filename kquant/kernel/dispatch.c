@@ -1,16 +1,49 @@
 /* Which instruction-set level runs. The only file that knows processors; it
 holds no arithmetic. */
 #include "kquant.h"
-#include "level.h"
 
 #if defined(__AVX__) && !defined(KQ_NATIVE)
 #error "dispatch.c must run everywhere: build without -march (or with -DKQ_NATIVE)"
 #endif
 
+/* The functions of one level. */
 typedef size_t assign_function(const kq_tree *, size_t, size_t, const int16_t *, size_t,
                                uint8_t *, int64_t *);
+typedef double measure_function(const kq_image *, const int64_t *, const uint8_t *,
+                                const uint8_t *, size_t, int64_t *, double *);
+typedef void prepare_function(const kq_picture *, const int16_t *, size_t, size_t,
+                              int16_t *);
+typedef void diffuse_function(const kq_picture *, const int16_t *, kq_near *, size_t,
+                              size_t, int, const kq_scratch *, uint8_t *);
+typedef void around_function(const int16_t *, size_t, uint8_t *);
+typedef void mix_function(const kq_picture *, const int16_t *, size_t, const uint8_t *,
+                          size_t, size_t, int, uint32_t *);
+typedef void ordered_function(const kq_picture *, const uint32_t *, size_t, size_t,
+                              const uint8_t *, uint32_t *, uint8_t *);
+
+typedef struct {
+    assign_function *assign;
+    measure_function *measure;
+    prepare_function *prepare;
+    diffuse_function *diffuse;
+    around_function *find_around;
+    mix_function *mix;
+    ordered_function *ordered;
+} functions;
 
 assign_function kq_assign_base, kq_assign_v3, kq_assign_v4;
+measure_function kq_measure_base, kq_measure_v3, kq_measure_v4;
+prepare_function kq_prepare_base, kq_prepare_v3, kq_prepare_v4;
+diffuse_function kq_diffuse_base, kq_diffuse_v3, kq_diffuse_v4;
+around_function kq_find_around_base, kq_find_around_v3, kq_find_around_v4;
+mix_function kq_mix_base, kq_mix_v3, kq_mix_v4;
+ordered_function kq_ordered_base, kq_ordered_v3, kq_ordered_v4;
+
+#define FUNCTIONS(level)                                                \
+    {                                                                   \
+        kq_assign_##level,  kq_measure_##level,     kq_prepare_##level, \
+        kq_diffuse_##level, kq_find_around_##level, kq_mix_##level,     \
+        kq_ordered_##level}
 
 #if defined(KQ_HAVE_V3) && defined(_MSC_VER) && !defined(__clang__)
 #include <immintrin.h>
@@ -59,28 +92,74 @@ static int cpu_has_v4(void)
 }
 #endif
 
-static assign_function *assign = kq_assign_base;
+static const functions base = FUNCTIONS(base);
+#ifdef KQ_HAVE_V3
+static const functions v3 = FUNCTIONS(v3);
+#endif
+#ifdef KQ_HAVE_V4
+static const functions v4 = FUNCTIONS(v4);
+#endif
+
+static const functions *now = &base;
 
 int kq_use_level(int level)
 {
-    assign_function *chosen = 0;
+    const functions *chosen = NULL;
     if (level == 1)
-        chosen = kq_assign_base;
+        chosen = &base;
 #ifdef KQ_HAVE_V3
     if (level == 3 && cpu_has_v3())
-        chosen = kq_assign_v3;
+        chosen = &v3;
 #endif
 #ifdef KQ_HAVE_V4
     if (level == 4 && cpu_has_v4())
-        chosen = kq_assign_v4;
+        chosen = &v4;
 #endif
     if (chosen)
-        assign = chosen;
-    return chosen != 0;
+        now = chosen;
+    return chosen != NULL;
 }
 
 size_t kq_assign(const kq_tree *tree, size_t first, size_t last,
                  const int16_t *centroids, size_t k, uint8_t *labels, int64_t *sums)
 {
-    return assign(tree, first, last, centroids, k, labels, sums);
+    return now->assign(tree, first, last, centroids, k, labels, sums);
+}
+
+double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *labels,
+                  const uint8_t *palette, size_t k, int64_t *counts, double *largest)
+{
+    return now->measure(image, weights, labels, palette, k, counts, largest);
+}
+
+void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
+                size_t last, int16_t *places)
+{
+    now->prepare(picture, palette, first, last, places);
+}
+
+void kq_diffuse(const kq_picture *picture, const int16_t *points, kq_near *near,
+                size_t first, size_t last, int strength, const kq_scratch *scratch,
+                uint8_t *indices)
+{
+    now->diffuse(picture, points, near, first, last, strength, scratch, indices);
+}
+
+void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
+{
+    now->find_around(palette, k, around);
+}
+
+void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
+            const uint8_t *around, size_t first, size_t last, int strength,
+            uint32_t *mixes)
+{
+    now->mix(picture, palette, k, around, first, last, strength, mixes);
+}
+
+void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
+                size_t last, const uint8_t *thresholds, uint32_t *found,
+                uint8_t *indices)
+{
+    now->ordered(picture, mixes, first, last, thresholds, found, indices);
 }

@@ -1,5 +1,9 @@
 /* Dithering: other entries than the nearest one, so that the mean is right. */
+#include "level.h"
+
 #include "bits.h"
+#include "candidates.h"
+#include "find.h"
 #include "four.h"
 #include "kquant.h"
 
@@ -11,149 +15,154 @@ the palette: it is not dithered, and takes no errors from its neighbours. */
 
 /* ---- the nearest entry of any place */
 
-/* Cells are cubes of 32 (or, with four channels, 16) to a side, and for every 64 (256)
-of them that make a cube there is one larger cell. */
-KQ_INLINE int cell_bits(size_t channels)
+/* Cells have 5 (or, with four channels, 4) bits of each axis. Above each are larger ones
+with one bit less, up to the cell that is the whole space. */
+KQ_INLINE int finest(size_t channels)
 {
-    return channels == 4 ? 10 : 9;
+    return channels == 4 ? 4 : 5;
 }
 
-/* Entries from `from` that are nearest somewhere in the box: as in assign.c. */
-static size_t filter(const kq_near *near, const uint8_t *from, size_t n,
-                     const int32_t *low, const int32_t *high, uint8_t *to)
+/* What `cells` holds: where in `lists` the first group is, and how many entries. */
+#define LENGTHS 512
+
+static uint32_t put_list(kq_near *near, const candidates *from)
 {
-    const int16_t *reference = NULL;
-    int32_t least = INT32_MAX;
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        const int16_t *entry = near->palette + KQ_CHANNELS * from[i];
-        int32_t distance = 0;
-        for (size_t c = 0; c < KQ_CHANNELS; c++) {
-            const int32_t d = entry[c] - (low[c] + high[c]) / 2;
-            distance += d * d;
+    const uint32_t list = (uint32_t)near->used * LENGTHS + (uint32_t)from->count;
+    for (int i = 0; i < from->count; i += KQ_GROUP, near->used++)
+        for (int j = 0; j < KQ_GROUP; j++) {
+            const int k = i + j < from->count ? i + j : from->count - 1;
+            const int16_t *entry = near->palette + KQ_CHANNELS * from->index[k];
+            int16_t *group = near->lists + KQ_GROUP_SIZE * near->used;
+            memcpy(group + 2 * j, entry, 4);
+            memcpy(group + 2 * (KQ_GROUP + j), entry + 2, 4);
+            group[4 * KQ_GROUP + j] = (int16_t)from->index[k];
         }
-        if (distance < least) {
-            least = distance;
-            reference = entry;
+    return list;
+}
+
+static void take_list(const kq_near *near, uint32_t list, candidates *to)
+{
+    const int16_t *group = near->lists + KQ_GROUP_SIZE * (list / LENGTHS);
+    to->count = (int)(list % LENGTHS);
+    for (int i = 0; i < to->count; i++) {
+        to->index[i] =
+            group[KQ_GROUP_SIZE * (i / KQ_GROUP) + 4 * KQ_GROUP + i % KQ_GROUP];
+        const int16_t *entry = near->palette + KQ_CHANNELS * to->index[i];
+        to->x[i] = entry[0];
+        to->y[i] = entry[1];
+        to->z[i] = entry[2];
+        to->w[i] = entry[3];
+    }
+    pad(to, 1);
+}
+
+/* Of a list those entries that are nearest somewhere in the cell with so many bits of
+each axis that a place is in. */
+static uint32_t shorten(kq_near *near, uint32_t list, const int16_t *at, int bits)
+{
+    candidates from, to;
+    int16_t low[KQ_CHANNELS] = {0}, high[KQ_CHANNELS] = {0};
+    for (size_t c = 0; c < near->channels; c++) {
+        low[c] = (int16_t)(at[c] >> (14 - bits) << (14 - bits));
+        high[c] = (int16_t)(low[c] + (1 << (14 - bits)) - 1);
+    }
+    take_list(near, list, &from);
+    if (near->channels == 4)
+        filter(&from, low, high, &to, 1);
+    else
+        filter(&from, low, high, &to, 0);
+    return put_list(near, &to);
+}
+
+/* The list of that cell, by way of the next larger one. Where that has a short list, its
+cells share it. */
+static uint32_t list_of(kq_near *near, const int16_t *at, int bits)
+{
+    size_t cell = 1; /* so that every cell has a number of its own */
+    for (size_t c = 0; c < near->channels; c++)
+        cell = cell << bits | (size_t)(at[c] >> (14 - bits));
+    if (!near->cells[cell]) {
+        uint32_t list;
+        if (bits == 0) {
+            candidates all;
+            all_candidates(near->palette, near->k, &all);
+            list = put_list(near, &all);
+        } else {
+            list = list_of(near, at, bits - 1);
+            if (list % LENGTHS > KQ_GROUP)
+                list = shorten(near, list, at, bits);
         }
+        near->cells[cell] = list;
     }
-    for (size_t i = 0; i < n; i++) {
-        const int16_t *entry = near->palette + KQ_CHANNELS * from[i];
-        int32_t excess = 0;
-        for (size_t c = 0; c < KQ_CHANNELS; c++) {
-            const int32_t a = entry[c], r = reference[c];
-            excess += (a - r) * (a + r - 2 * (a > r ? high[c] : low[c]));
-        }
-        to[kept] = from[i];
-        kept += excess <= 0;
-    }
-    return kept;
+    return near->cells[cell];
 }
 
-/* Make the list of a cell whose side is 1 << bits, from its parent's list: the number
-of groups of GROUP entries, and the entries, the last one repeated to fill a group. */
-static uint32_t make_list(kq_near *near, const uint8_t *from, size_t n, int bits,
-                          const int16_t *at)
+static uint32_t new_list(kq_near *near, const int16_t *at)
 {
-    int32_t low[KQ_CHANNELS], high[KQ_CHANNELS];
-    uint8_t *list = near->lists + near->used;
-    const uint32_t place = (uint32_t)near->used;
-    for (size_t c = 0; c < KQ_CHANNELS; c++) {
-        low[c] = at[c] >> bits << bits;
-        high[c] = low[c] + (1 << bits) - 1;
-        high[c] = high[c] < 255 * KQ_ONE ? high[c] : 255 * KQ_ONE;
+    if (near->used + KQ_NEAR_MOST > KQ_NEAR_GROUPS) {
+        memset(near->cells, 0, KQ_NEAR_CELLS * sizeof *near->cells);
+        near->used = 0;
     }
-    n = filter(near, from, n, low, high, list + 1);
-    for (; n % GROUP; n++)
-        list[1 + n] = list[n];
-    list[0] = (uint8_t)(n / GROUP);
-    near->used += 1 + n;
-    return place;
+    return list_of(near, at, finest(near->channels));
 }
 
-KQ_INLINE size_t cell_of(const int16_t *at, size_t channels, int bits)
+/* In order, so ties go to the lowest index. */
+KQ_INLINE int nearest_entry(kq_near *near, short4 place, size_t channels)
 {
-    const int per_axis = 14 - bits;
-    size_t cell = 0;
-    for (size_t c = 0; c < channels; c++)
-        cell = cell << per_axis | (size_t)(at[c] >> bits);
-    return cell;
-}
-
-static uint32_t new_list(kq_near *near, const int16_t *at, size_t cell)
-{
-    const int bits = cell_bits(near->channels), wide = bits + 2;
-    const size_t wider = 65536 + cell_of(at, near->channels, wide);
-    if (!near->cells[wider]) {
-        uint8_t all[KQ_MAX_COLORS];
-        for (size_t i = 0; i < near->k; i++)
-            all[i] = (uint8_t)i;
-        if (!near->used)
-            near->used = 1; /* so that 0 is no place */
-        near->cells[wider] = make_list(near, all, near->k, wide, at);
+    const int bits = finest(channels);
+    const size_t first = (size_t)1 << bits * (int)channels;
+    uint32_t list = near->cells[first + cell_of(place, bits, channels)];
+    if (!list) {
+        int16_t at[KQ_CHANNELS];
+        store_short4(place, at);
+        list = new_list(near, at);
     }
-    const uint8_t *list = near->lists + near->cells[wider];
-    size_t n = (size_t)list[0] * GROUP;
-    while (n > 1 && list[n] == list[n - 1])
-        n--;
-    return near->cells[cell] = make_list(near, list + 1, n, bits, at);
-}
-
-/* The list of the cell that a place is in. */
-KQ_INLINE const uint8_t *list_of(kq_near *near, const int16_t *at, size_t channels)
-{
-    const size_t cell = cell_of(at, channels, cell_bits(channels));
-    uint32_t place = near->cells[cell];
-    if (!place)
-        place = new_list(near, at, cell);
-    return near->lists + place;
+    const int16_t *group = near->lists + KQ_GROUP_SIZE * (list / LENGTHS);
+    int32_t least;
+    int index = group[4 * KQ_GROUP + nearest_in_group(group, place, &least)];
+    for (int left = (int)(list % LENGTHS) - KQ_GROUP; left > 0; left -= KQ_GROUP) {
+        int32_t next;
+        group += KQ_GROUP_SIZE;
+        const int other = group[4 * KQ_GROUP + nearest_in_group(group, place, &next)];
+        index = next < least ? other : index;
+        least = next < least ? next : least;
+    }
+    return index;
 }
 
 /* ---- error diffusion */
 
-enum { EXACT = 256 }; /* in a label: the colour has an entry of its own */
-
-static void find(const kq_picture *picture, size_t y, uint32_t *found)
-{
-    if (picture->image.channels == 4)
-        kq_hash_find(&picture->image, y, &picture->hash, found);
-    else
-        kq_rank_find(&picture->image, y, &picture->ranks, found);
-}
-
 KQ_INLINE void prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                       size_t last, int16_t *places, uint16_t *labels, size_t channels)
+                       size_t last, int16_t *places, size_t channels)
 {
-    const size_t stride = picture->points.stride;
+    const kq_points *points = &picture->points;
     for (size_t i = first; i < last; i++) {
-        const uint8_t label = picture->labels[i];
-        int16_t *place = places + KQ_CHANNELS * i;
+        const int label = picture->labels[i];
+        int16_t place[KQ_CHANNELS] = {0}; /* the last one, if there is no alpha */
         int32_t distance = 0;
-        place[KQ_CHANNELS - 1] = 0; /* if there is no alpha */
         for (size_t c = 0; c < channels; c++) {
-            const int32_t at = picture->points.coords[c * stride + i];
-            const int32_t away = at - palette[KQ_CHANNELS * label + c];
-            place[c] = (int16_t)at;
+            place[c] = points->coords[c * points->stride + i];
+            const int32_t away = place[c] - palette[KQ_CHANNELS * label + (int)c];
             distance += away * away;
         }
-        labels[i] = (uint16_t)(label | (distance <= NEAR_EXACT ? EXACT : 0));
+        place[0] = distance <= NEAR_EXACT ? (int16_t)~label : place[0];
+        memcpy(places + KQ_CHANNELS * i, place, sizeof place);
     }
 }
 
 void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                size_t last, int16_t *places, uint16_t *labels)
+                size_t last, int16_t *places)
 {
     if (picture->points.channels == 4)
-        prepare(picture, palette, first, last, places, labels, 4);
+        prepare(picture, palette, first, last, places, 4);
     else
-        prepare(picture, palette, first, last, places, labels, 3);
+        prepare(picture, palette, first, last, places, 3);
 }
 
 /* A band of rows on its way, and what its row needs. */
 typedef struct {
     size_t y, last;
     const int16_t *row;
-    const uint16_t *labels;
     const int32_t *now;
     int32_t *next;
     uint8_t *indices;
@@ -165,18 +174,16 @@ for the row below; both have a place before the first pixel and one after the la
 KQ_INLINE void diffuse_pixel(kq_near *near, lane *l, ptrdiff_t x, ptrdiff_t step,
                              int strength, size_t channels)
 {
-    const uint16_t label = l->labels[x];
+    const int16_t *point = l->row + KQ_CHANNELS * x;
+    int index = ~point[0];
     four error = zeros();
-    uint8_t index = (uint8_t)label;
-    if (!(label & EXACT)) {
-        int16_t at[KQ_CHANNELS];
+    if (index < 0) {
         const four sum = add_seven(load_four(l->now + KQ_CHANNELS * (x + 1)), l->error);
-        const short4 place = moved(l->row + KQ_CHANNELS * x, sum);
-        store_short4(place, at);
-        index = nearest(near->palette, list_of(near, at, channels), place);
+        const short4 place = moved(point, sum);
+        index = nearest_entry(near, place, channels);
         error = part_of(place, near->palette + KQ_CHANNELS * index, strength);
     }
-    l->indices[x] = index;
+    l->indices[x] = (uint8_t)index;
     /* The pixel behind and below has now got all that it gets. */
     store_four(three_five_one(error, l->error, l->before),
                l->next + KQ_CHANNELS * (x + 1 - step));
@@ -202,11 +209,9 @@ KQ_INLINE void diffuse_rows(kq_near *near, lane *const *lanes, size_t count,
                    lanes[i]->next + KQ_CHANNELS * (x + 1 - step));
 }
 
-KQ_INLINE void diffuse(const kq_picture *picture, const kq_prepared *from,
-                       kq_near *near, size_t first, size_t last, int strength,
-                       int32_t *errors, uint32_t *found, int16_t *rows,
-                       uint16_t *labels, uint8_t *unused, uint8_t *indices,
-                       size_t channels)
+KQ_INLINE void diffuse(const kq_picture *picture, const int16_t *points, kq_near *near,
+                       size_t first, size_t last, int strength,
+                       const kq_scratch *scratch, uint8_t *indices, size_t channels)
 {
     const size_t width = picture->image.width, size = KQ_CHANNELS * (width + 2);
     lane lanes[KQ_BANDS];
@@ -222,19 +227,17 @@ KQ_INLINE void diffuse(const kq_picture *picture, const kq_prepared *from,
             lane *l = &lanes[i];
             if (l->y == l->last)
                 continue;
-            find(picture, l->y, found + i * width);
-            l->row = rows + i * KQ_CHANNELS * width;
-            l->labels = labels + i * width;
-            for (size_t x = 0; x < width; x++) {
-                memcpy(rows + KQ_CHANNELS * (i * width + x),
-                       from->places + KQ_CHANNELS * (size_t)found[i * width + x],
-                       KQ_CHANNELS * sizeof *rows);
-                labels[i * width + x] = from->labels[found[i * width + x]];
-            }
-            l->now = errors + (2 * i + l->y % 2) * size;
-            l->next = errors + (2 * i + (l->y + 1) % 2) * size;
-            l->indices =
-                l->y < first + i * KQ_BAND_ROWS ? unused : indices + l->y * width;
+            int16_t *row = scratch->rows + i * KQ_CHANNELS * width;
+            find(&picture->image, l->y, &picture->places, scratch->found);
+            for (size_t x = 0; x < width; x++)
+                memcpy(row + KQ_CHANNELS * x,
+                       points + KQ_CHANNELS * (size_t)scratch->found[x],
+                       KQ_CHANNELS * sizeof *row);
+            l->row = row;
+            l->now = scratch->errors + (2 * i + l->y % 2) * size;
+            l->next = scratch->errors + (2 * i + (l->y + 1) % 2) * size;
+            l->indices = l->y < first + i * KQ_BAND_ROWS ? scratch->unused
+                                                         : indices + l->y * width;
             active[count++] = l;
         }
         if (count == KQ_BANDS)
@@ -246,17 +249,14 @@ KQ_INLINE void diffuse(const kq_picture *picture, const kq_prepared *from,
     } while (count);
 }
 
-void kq_diffuse(const kq_picture *picture, const kq_prepared *from, kq_near *near,
-                size_t first, size_t last, int strength, int32_t *errors,
-                uint32_t *found, int16_t *rows, uint16_t *labels, uint8_t *unused,
+void kq_diffuse(const kq_picture *picture, const int16_t *points, kq_near *near,
+                size_t first, size_t last, int strength, const kq_scratch *scratch,
                 uint8_t *indices)
 {
     if (near->channels == 4)
-        diffuse(picture, from, near, first, last, strength, errors, found, rows, labels,
-                unused, indices, 4);
+        diffuse(picture, points, near, first, last, strength, scratch, indices, 4);
     else
-        diffuse(picture, from, near, first, last, strength, errors, found, rows, labels,
-                unused, indices, 3);
+        diffuse(picture, points, near, first, last, strength, scratch, indices, 3);
 }
 
 /* ---- mixing by position */
@@ -271,16 +271,20 @@ void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
 {
     for (size_t i = 0; i < k; i++) {
         uint64_t best[KQ_AROUND + 1];
+        uint32_t squares[KQ_MAX_COLORS];
         size_t count = 0;
         for (size_t j = 0; j < k; j++) {
-            uint64_t next = 0;
+            squares[j] = 0;
             for (size_t c = 0; c < KQ_CHANNELS; c++) {
                 const int32_t d =
                     palette[KQ_CHANNELS * i + c] - palette[KQ_CHANNELS * j + c];
-                next += (uint64_t)(d * d);
+                squares[j] += (uint32_t)(d * d);
             }
-            next = next << 8 | j; /* ties to the lowest index */
-            if (next >> 8 == 0 || (count == KQ_AROUND && next > best[count - 1]))
+        }
+        for (size_t j = 0; j < k; j++) {
+            const uint64_t next =
+                (uint64_t)squares[j] << 8 | j; /* ties to the lowest */
+            if (!squares[j] || (count == KQ_AROUND && next > best[count - 1]))
                 continue;
             size_t place = count < KQ_AROUND ? count++ : count - 1;
             for (; place > 0 && best[place - 1] > next; place--)
@@ -323,17 +327,21 @@ static void make_star(const int16_t *palette, size_t label, const uint8_t *aroun
     }
 }
 
-/* The place around the entry of what to mix it with, and the share of that. */
-KQ_INLINE size_t best_mix(const star *s, const float *away, float *share,
-                          size_t channels)
+/* Write the share of each entry around in a mix for a colour, so far from the star's
+middle. Returns a number that has the place of the best one, from the end, in its lower
+bits, and is above NONE if that is worth it. */
+#define NONE (NO_GAIN + KQ_AROUND)
+
+KQ_INLINE int32_t best_mix(const star *s, const float (*away)[BATCH], size_t i,
+                           float *part, size_t channels)
 {
-    float dot[KQ_AROUND], part[KQ_AROUND], gain[KQ_AROUND];
+    float dot[KQ_AROUND], gain[KQ_AROUND];
     int32_t rank[KQ_AROUND], most = INT32_MIN;
     EACH_AROUND (j)
-        dot[j] = away[0] * s->step[0][j];
+        dot[j] = away[0][i] * s->step[0][j];
     for (size_t c = 1; c < channels; c++)
         EACH_AROUND (j)
-            dot[j] += away[c] * s->step[c][j];
+            dot[j] += away[c][i] * s->step[c][j];
     EACH_AROUND (j) {
         part[j] = dot[j] * s->inverse[j];
         /* How much the squared error of the mean falls, less what is coarse. */
@@ -349,34 +357,48 @@ KQ_INLINE size_t best_mix(const star *s, const float *away, float *share,
     }
     EACH_AROUND (j)
         most = rank[j] > most ? rank[j] : most;
-    const size_t best = KQ_AROUND - 1 - (size_t)(most & (KQ_AROUND - 1));
-    *share = most > NO_GAIN + KQ_AROUND ? part[best] : 0;
-    return best;
+    return most;
 }
 
+/* In batches, of which all but the choice among the entries around is done for many
+colours at once, and without branches: nothing foresees what a colour needs. */
 KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
                    const uint8_t *around, size_t first, size_t last, int strength,
                    uint32_t *mixes, size_t channels)
 {
     const size_t stride = picture->points.stride;
     star stars[KQ_MAX_COLORS];
-    for (size_t i = 0; i < k; i++)
+    int32_t entries[KQ_CHANNELS][KQ_MAX_COLORS];
+    for (size_t i = 0; i < k; i++) {
         make_star(palette, i, around, &stars[i]);
-    for (size_t i = first; i < last; i++) {
-        const uint32_t label = picture->labels[i];
-        float away[KQ_CHANNELS], distance = 0, share = 0;
+        for (size_t c = 0; c < channels; c++)
+            entries[c][i] = palette[KQ_CHANNELS * i + c];
+    }
+    for (size_t i = first; i < last; i += BATCH) {
+        const size_t count = last - i < BATCH ? last - i : BATCH;
+        const uint8_t *labels = picture->labels + i;
+        float away[KQ_CHANNELS][BATCH], distance[BATCH] = {0}, parts[BATCH][KQ_AROUND];
+        int32_t best[BATCH];
         for (size_t c = 0; c < channels; c++) {
-            away[c] = (float)(picture->points.coords[c * stride + i]
-                              - palette[KQ_CHANNELS * label + c]);
-            distance += away[c] * away[c];
+            const int16_t *coords = picture->points.coords + c * stride + i;
+            for (size_t j = 0; j < count; j++) {
+                away[c][j] = (float)(coords[j] - entries[c][labels[j]]);
+                distance[j] += away[c][j] * away[c][j];
+            }
         }
-        const size_t place = best_mix(&stars[label], away, &share, channels);
-        const uint32_t other = around[KQ_AROUND * label + place];
-        share = distance > NEAR_EXACT ? share * (float)strength : 0;
-        const uint32_t of_other = (uint32_t)(share + 0.5f);
-        /* The lower index first, so that a pair has one pattern from end to end. */
-        mixes[i] = label <= other ? label | other << 8 | of_other << 16
-                                  : other | label << 8 | (256 - of_other) << 16;
+        for (size_t j = 0; j < count; j++)
+            best[j] = best_mix(&stars[labels[j]], away, j, parts[j], channels);
+        for (size_t j = 0; j < count; j++) {
+            const uint32_t place = KQ_AROUND - 1 - (best[j] & (KQ_AROUND - 1));
+            const uint32_t label = labels[j], other = around[KQ_AROUND * label + place];
+            const float share = parts[j][place] * (float)strength + 0.5f;
+            const uint32_t dithered = (best[j] > NONE) & (distance[j] > NEAR_EXACT);
+            const uint32_t of_other = dithered * (uint32_t)(int32_t)share;
+            /* The lower index first, so that a pair has one pattern from end to end. */
+            const uint32_t swap = other < label, one = label - swap * (label - other);
+            mixes[i + j] = one | (one ^ label ^ other) << 8
+                           | (of_other + swap * (256 - 2 * of_other)) << 16;
+        }
     }
 }
 
@@ -391,17 +413,22 @@ void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
 }
 
 void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
-                size_t last, const uint8_t *thresholds, size_t size, uint32_t *found,
+                size_t last, const uint8_t *thresholds, uint32_t *found,
                 uint8_t *indices)
 {
     const size_t width = picture->image.width;
     for (size_t y = first; y < last; y++) {
-        const uint8_t *row = thresholds + y % size * size;
+        const uint8_t *row = thresholds + y % KQ_TILE * KQ_TILE;
         uint8_t *out = indices + y * width;
-        find(picture, y, found);
-        for (size_t x = 0; x < width; x++) {
-            const uint32_t mixed = mixes[found[x]];
-            out[x] = (uint8_t)(row[x & (size - 1)] < mixed >> 16 ? mixed >> 8 : mixed);
+        find(&picture->image, y, &picture->places, found);
+        for (size_t x = 0; x < width; x += KQ_TILE) {
+            const size_t count = width - x < KQ_TILE ? width - x : KQ_TILE;
+            for (size_t j = 0; j < count; j++) {
+                /* A shift, since no branch predictor can foresee blue noise. */
+                const uint32_t mixed = mixes[found[x + j]];
+                const uint32_t other = row[j] < mixed >> 16;
+                out[x + j] = (uint8_t)(mixed >> 8 * other);
+            }
         }
     }
 }

@@ -8,8 +8,6 @@ SSE2, which every x86-64 has, and the same in plain C. */
 
 #include <string.h>
 
-#define GROUP 4 // so many entries of a list are compared at once
-
 #if defined(__SSE2__) && !defined(KQ_PLAIN)
 #include <emmintrin.h>
 
@@ -72,27 +70,67 @@ KQ_INLINE four part_of(short4 place, const int16_t *entry, int strength)
     return _mm_srai_epi32(_mm_add_epi32(parts, _mm_set1_epi32(128)), 8);
 }
 
-KQ_INLINE __m128i two_entries(const int16_t *palette, uint8_t a, uint8_t b)
+/* The number of the cell that a place is in, `bits` of it from each axis. */
+KQ_INLINE size_t cell_of(short4 place, int bits, size_t channels)
 {
-    const __m128i low = _mm_loadl_epi64((const __m128i *)(palette + KQ_CHANNELS * a));
-    const __m128i high = _mm_loadl_epi64((const __m128i *)(palette + KQ_CHANNELS * b));
-    return _mm_unpacklo_epi64(low, high);
+    const int low = channels == 4 ? bits : 0;
+    const __m128i shares =
+        _mm_setr_epi16((short)(1 << (2 * bits + low)), (short)(1 << (bits + low)),
+                       (short)(1 << low), channels == 4, 0, 0, 0, 0);
+    const __m128i sums = _mm_madd_epi16(_mm_srli_epi16(place, 14 - bits), shares);
+    return (uint32_t)_mm_cvtsi128_si32(_mm_or_si128(sums, _mm_srli_epi64(sums, 32)));
 }
 
-/* The squared distances of four entries. */
-KQ_INLINE void distances(const int16_t *palette, const uint8_t *list, short4 place,
-                         uint32_t *to)
+/* Which of a group's entries is nearest, the first one of several, and how near. */
+#if defined(__AVX2__)
+#include <immintrin.h>
+
+KQ_INLINE int nearest_in_group(const int16_t *group, short4 place, int32_t *least)
 {
-    __m128i a = _mm_sub_epi16(two_entries(palette, list[0], list[1]), place);
-    __m128i b = _mm_sub_epi16(two_entries(palette, list[2], list[3]), place);
-    a = _mm_madd_epi16(a, a);
-    b = _mm_madd_epi16(b, b);
-    const __m128i even = _mm_castps_si128(
-        _mm_shuffle_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b), 0x88));
-    const __m128i odd = _mm_castps_si128(
-        _mm_shuffle_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b), 0xdd));
-    _mm_storeu_si128((__m128i *)to, _mm_add_epi32(even, odd));
+    const __m256i *from = (const __m256i *)group;
+    __m256i a = _mm256_loadu_si256(from), b = _mm256_loadu_si256(from + 1);
+    a = _mm256_sub_epi16(a, _mm256_broadcastd_epi32(place));
+    b = _mm256_sub_epi16(b, _mm256_broadcastd_epi32(_mm_srli_epi64(place, 32)));
+    a = _mm256_add_epi32(_mm256_madd_epi16(a, a), _mm256_madd_epi16(b, b));
+    __m128i min =
+        _mm_min_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    min = _mm_min_epi32(min, _mm_shuffle_epi32(min, 0x4e));
+    min = _mm_min_epi32(min, _mm_shuffle_epi32(min, 0xb1));
+    *least = _mm_cvtsi128_si32(min);
+    a = _mm256_cmpeq_epi32(a, _mm256_broadcastd_epi32(min));
+    return kq_zeros_below((unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(a)));
 }
+
+#else
+
+KQ_INLINE __m128i four_squares(const int16_t *xy, short4 place)
+{
+    const __m128i *from = (const __m128i *)xy, *other = from + 2;
+    __m128i a = _mm_loadu_si128(from), b = _mm_loadu_si128(other);
+    a = _mm_sub_epi16(a, _mm_shuffle_epi32(place, 0x00));
+    b = _mm_sub_epi16(b, _mm_shuffle_epi32(place, 0x55));
+    return _mm_add_epi32(_mm_madd_epi16(a, a), _mm_madd_epi16(b, b));
+}
+
+KQ_INLINE __m128i lesser(__m128i a, __m128i b)
+{
+    const __m128i more = _mm_cmpgt_epi32(a, b);
+    return _mm_or_si128(_mm_and_si128(more, b), _mm_andnot_si128(more, a));
+}
+
+KQ_INLINE int nearest_in_group(const int16_t *group, short4 place, int32_t *least)
+{
+    const __m128i a = four_squares(group, place), b = four_squares(group + 8, place);
+    __m128i min = lesser(a, b);
+    min = lesser(min, _mm_shuffle_epi32(min, 0x4e));
+    min = lesser(min, _mm_shuffle_epi32(min, 0xb1));
+    *least = _mm_cvtsi128_si32(min);
+    const __m128i equal =
+        _mm_packs_epi32(_mm_cmpeq_epi32(a, min), _mm_cmpeq_epi32(b, min));
+    return kq_zeros_below((unsigned)_mm_movemask_epi8(equal)) / 2;
+}
+
+#endif
 
 #else
 
@@ -159,33 +197,30 @@ KQ_INLINE four part_of(short4 place, const int16_t *entry, int strength)
     return parts;
 }
 
-KQ_INLINE void distances(const int16_t *palette, const uint8_t *list, short4 place,
-                         uint32_t *to)
+KQ_INLINE size_t cell_of(short4 place, int bits, size_t channels)
 {
-    for (int i = 0; i < GROUP; i++) {
-        const int16_t *entry = palette + KQ_CHANNELS * list[i];
-        to[i] = 0;
-        for (int c = 0; c < KQ_CHANNELS; c++)
-            to[i] += (uint32_t)((entry[c] - place.v[c]) * (entry[c] - place.v[c]));
+    size_t cell = 0;
+    for (size_t c = 0; c < channels; c++)
+        cell = cell << bits | (size_t)(place.v[c] >> (14 - bits));
+    return cell;
+}
+
+KQ_INLINE int nearest_in_group(const int16_t *group, short4 place, int32_t *least)
+{
+    int best = 0;
+    *least = INT32_MAX;
+    for (int j = 0; j < KQ_GROUP; j++) {
+        int32_t next = 0;
+        for (int c = 0; c < KQ_CHANNELS; c++) {
+            const int d = group[KQ_GROUP * (c & 2) + 2 * j + (c & 1)] - place.v[c];
+            next += d * d;
+        }
+        best = next < *least ? j : best;
+        *least = next < *least ? next : *least;
     }
+    return best;
 }
 
 #endif
-
-/* The nearest of the entries in a list: a number of groups, then the groups. In order,
-so ties go to the lowest index; the lower bits of a distance carry it. */
-KQ_INLINE uint8_t nearest(const int16_t *palette, const uint8_t *list, short4 place)
-{
-    uint64_t best = UINT64_MAX;
-    for (int groups = *list++; groups > 0; groups--, list += GROUP) {
-        uint32_t squares[GROUP];
-        distances(palette, list, place, squares);
-        for (int i = 0; i < GROUP; i++) {
-            const uint64_t next = (uint64_t)squares[i] << 8 | list[i];
-            best = next < best ? next : best;
-        }
-    }
-    return (uint8_t)best;
-}
 
 #endif

@@ -1,28 +1,10 @@
 /* From pixels to distinct colours with counts, and from labels back to pixels. */
 #include "bits.h"
+#include "find.h"
 #include "kquant.h"
+#include "morton.h"
 
 #include <string.h>
-
-/* Pixels that are worked on at once where each needs memory of its own. */
-#define BATCH 64
-
-/* Bit i of v moved to bit 3 i: a third of a Morton code. */
-#define SPREAD(v)                                                     \
-    (((v) & 1u) | ((v) & 2u) << 2 | ((v) & 4u) << 4 | ((v) & 8u) << 6 \
-     | ((v) & 16u) << 8 | ((v) & 32u) << 10 | ((v) & 64u) << 12 | ((v) & 128u) << 14)
-#define SPREAD4(v) SPREAD(v), SPREAD((v) + 1), SPREAD((v) + 2), SPREAD((v) + 3)
-#define SPREAD16(v) SPREAD4(v), SPREAD4((v) + 4), SPREAD4((v) + 8), SPREAD4((v) + 12)
-#define SPREAD64(v) \
-    SPREAD16(v), SPREAD16((v) + 16), SPREAD16((v) + 32), SPREAD16((v) + 48)
-
-static const uint32_t spread[256] = {SPREAD64(0u), SPREAD64(64u), SPREAD64(128u),
-                                     SPREAD64(192u)};
-
-static inline uint32_t morton(uint8_t r, uint8_t g, uint8_t b)
-{
-    return spread[r] << 2 | spread[g] << 1 | spread[b];
-}
 
 /* The inverse of `spread`: every third bit of a code, gathered. */
 static inline uint8_t gather(uint32_t code)
@@ -40,42 +22,12 @@ static inline void to_color(uint32_t code, uint8_t *color)
     color[2] = gather(code);
 }
 
-/* Bit i of the value moved to bit 4 i, a quarter of a code with alpha, from bit 3 i. */
-static inline uint32_t widened(uint8_t value)
-{
-    uint32_t v = value;
-    v = (v | v << 12) & 0x000f000f;
-    v = (v | v << 6) & 0x03030303;
-    return (v | v << 3) & 0x11111111;
-}
-
 static inline uint8_t narrowed(uint32_t code)
 {
     code &= 0x11111111;
     code = (code | code >> 3) & 0x03030303;
     code = (code | code >> 6) & 0x000f000f;
     return (uint8_t)(code | code >> 12);
-}
-
-static inline uint32_t alpha_code(uint8_t r, uint8_t g, uint8_t b, uint8_t a)
-{
-    if (!a)
-        return 0;
-    return widened(r) << 3 | widened(g) << 2 | widened(b) << 1 | widened(a);
-}
-
-static inline uint32_t pixel_code(const kq_image *image, const uint8_t *pixel)
-{
-    return morton(pixel[0], pixel[image->channel], pixel[2 * image->channel]);
-}
-
-/* The code of a pixel that may have alpha. */
-static inline uint32_t any_code(const kq_image *image, const uint8_t *pixel)
-{
-    if (image->channels == KQ_RGB)
-        return pixel_code(image, pixel);
-    return alpha_code(pixel[0], pixel[image->channel], pixel[2 * image->channel],
-                      pixel[3 * image->channel]);
 }
 
 void kq_pixel_codes(const kq_image *image, uint32_t *codes)
@@ -284,74 +236,6 @@ void kq_colors(const uint32_t *codes, size_t n, size_t channels, uint8_t *colors
                 colors[c] = narrowed(codes[i] >> (3 - c));
 }
 
-/* Squared distance of two colours. With alpha, 2 * 255^2 times the mean of what it is
-over black and over white: with d and e the differences of the premultiplied channel
-and of alpha, these are d and d - e, and d^2 + (d - e)^2 is what stands here. */
-static inline int64_t squared_distance(const uint8_t *a, ptrdiff_t channel,
-                                       const uint8_t *b, size_t channels)
-{
-    int64_t distance = 0;
-    if (channels == KQ_RGB) {
-        for (int c = 0; c < 3; c++) {
-            const int d = a[c * channel] - b[c];
-            distance += d * d;
-        }
-        return distance;
-    }
-    const int64_t alpha = a[3 * channel], other = b[3], e = 255 * (alpha - other);
-    for (int c = 0; c < 3; c++) {
-        const int64_t d = alpha * a[c * channel] - other * b[c];
-        distance += d * d + (d - e) * (d - e);
-    }
-    return distance;
-}
-
-/* One row's sum. An int64 holds that of opaque colours for weights up to 2^45. */
-static inline double measure_row(const kq_image *image, const uint8_t *pixel,
-                                 const int64_t *weights, const uint8_t *labels,
-                                 const uint8_t *palette, size_t channels, int64_t *most)
-{
-    int64_t sum = 0;
-    double wide = 0;
-    for (size_t x = 0; x < image->width; x++, pixel += image->pixel) {
-        const int64_t distance = squared_distance(
-            pixel, image->channel, palette + channels * labels[x], channels);
-        const int64_t weight = weights ? weights[x] : 1;
-        if (channels == KQ_RGB)
-            sum += distance * weight;
-        else
-            wide += (double)distance * (double)weight;
-        *most = distance > *most ? distance : *most;
-    }
-    return channels == KQ_RGB ? (double)sum : wide;
-}
-
-double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *labels,
-                  const uint8_t *palette, double *largest)
-{
-    const size_t width = image->width;
-    const double unit = image->channels == KQ_RGB ? 1 : 2 * 255 * 255;
-    double total = 0;
-    int64_t most = 0;
-    for (size_t y = 0; y < image->height; y++) {
-        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
-        const int64_t *weight = weights ? weights + y * width : NULL;
-        const uint8_t *label = labels + y * width;
-        if (image->channels == KQ_RGB)
-            total += measure_row(image, pixel, weight, label, palette, KQ_RGB, &most);
-        else
-            total += measure_row(image, pixel, weight, label, palette, 4, &most);
-    }
-    *largest = (double)most / unit;
-    return total / unit;
-}
-
-void kq_relabel(const uint8_t *places, size_t n, uint8_t *labels)
-{
-    for (size_t i = 0; i < n; i++)
-        labels[i] = places[labels[i]];
-}
-
 void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
                      uint32_t *slots, uint8_t *table)
 {
@@ -385,13 +269,13 @@ void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *tabl
     }
 }
 
-/* Where to look first: codes that are close together stay close together. */
-#define RUN 16
-
-static inline size_t first_slot(uint32_t code, size_t size)
+void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *ranks)
 {
-    const uint32_t run = (code / RUN) * 2654435761u; /* 2^32 over the golden ratio */
-    return ((run ^ run >> 15) * (size_t)RUN + code % RUN) & (size - 1);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t *rank = ranks + codes[i] / KQ_RANK_CODES;
+        const uint64_t before = *rank ? *rank : (uint64_t)i << 32;
+        *rank = before | (uint64_t)1 << codes[i] % KQ_RANK_CODES;
+    }
 }
 
 void kq_hash_build(const uint32_t *codes, size_t n, size_t size, uint32_t *table)
@@ -405,64 +289,12 @@ void kq_hash_build(const uint32_t *codes, size_t n, size_t size, uint32_t *table
     }
 }
 
-void kq_hash_find(const kq_image *image, size_t y, const kq_hash *hash, uint32_t *found)
-{
-    const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
-    uint32_t codes[BATCH];
-    size_t slots[BATCH];
-    for (size_t x = 0, count; x < image->width; x += count) {
-        count = image->width - x < BATCH ? image->width - x : BATCH;
-        for (size_t j = 0; j < count; j++, pixel += image->pixel) {
-            codes[j] = any_code(image, pixel);
-            slots[j] = first_slot(codes[j], hash->size);
-            kq_prefetch(hash->table + slots[j]);
-        }
-        for (size_t j = 0; j < count; j++) {
-            size_t slot = slots[j];
-            while (hash->table[slot] && hash->codes[hash->table[slot] - 1] != codes[j])
-                slot = (slot + RUN + 1) & (hash->size - 1);
-            *found++ = hash->table[slot] ? hash->table[slot] - 1 : 0;
-        }
-    }
-}
-
-void kq_hash_lookup(const kq_image *image, const kq_hash *hash, const uint8_t *labels,
+void kq_hash_lookup(const kq_image *image, const kq_places *hash, const uint8_t *labels,
                     uint32_t *row, uint8_t *indices)
 {
     for (size_t y = 0; y < image->height; y++) {
-        kq_hash_find(image, y, hash, row);
+        find_hash(image, y, hash, row);
         for (size_t x = 0; x < image->width; x++)
             *indices++ = labels[row[x]];
-    }
-}
-
-void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *bits, uint32_t *first)
-{
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t word = codes[i] / 64;
-        if (!bits[word])
-            first[word] = (uint32_t)i;
-        bits[word] |= (uint64_t)1 << codes[i] % 64;
-    }
-}
-
-void kq_rank_find(const kq_image *image, size_t y, const kq_ranks *ranks,
-                  uint32_t *found)
-{
-    const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
-    uint32_t codes[BATCH];
-    for (size_t x = 0, count; x < image->width; x += count) {
-        count = image->width - x < BATCH ? image->width - x : BATCH;
-        for (size_t j = 0; j < count; j++, pixel += image->pixel) {
-            codes[j] = pixel_code(image, pixel);
-            kq_prefetch(ranks->bits + codes[j] / 64);
-            kq_prefetch(ranks->first + codes[j] / 64);
-        }
-        for (size_t j = 0; j < count; j++) {
-            const uint32_t word = codes[j] / 64;
-            const uint64_t below = ((uint64_t)1 << codes[j] % 64) - 1;
-            *found++ =
-                ranks->first[word] + (uint32_t)kq_ones(ranks->bits[word] & below);
-        }
     }
 }

@@ -16,8 +16,8 @@ search for palettes of at most 256 entries.
     kq_splits, kq_merges                clusters to cut, clusters to give up
     kq_measure                          labels  -> exact error
     kq_lookup_build, kq_lookup          labels  -> index map
-    kq_hash_build, kq_hash_lookup       the same for any colours
-    kq_rank_build, kq_rank_find         pixels  -> places of their colours in a list
+    kq_hash_build, kq_hash_lookup       the same with alpha
+    kq_rank_build                       colours -> a table of their places
     kq_diffuse                          pixels  -> index map, dithered by error diffusion
     kq_mix, kq_ordered                  pixels  -> index map, dithered by position
 
@@ -48,11 +48,11 @@ Rules that hold for every function:
 #define KQ_DEPTH 3        // levels of the tree of blocks
 #define KQ_CODE_BITS 24   // bits of a Morton code of an opaque colour
 #define KQ_CODES 16777216 // so many codes
-#define KQ_FULL 255       // what a place in a table of counts can hold
-#define KQ_BUCKETS 4096   // buckets of the histogram: the upper 12 bits
 #define KQ_CELL_BITS 15   // bits of the code that name a cell of the lookup
 #define KQ_CELLS 32768    // so many cells
 #define KQ_CELL_SIZE 512  // colours of such a cell
+#define KQ_FULL 255       // what a place in a table of counts can hold
+#define KQ_BUCKETS 4096   // buckets of the histogram: the upper 12 bits
 
 /* Coordinates are fixed point: a colour value 0..255 times KQ_ONE. Centroids
 live on the same grid, which makes every distance an exact 32-bit integer
@@ -279,9 +279,10 @@ int kq_use_level(int level);
 
 /* The sum of the squared distances (returned) and the largest (*largest) of pixels
 to their entries: labels[height][width], palette[k][channels], in sRGB values 0..255.
-weights[height][width] or NULL for 1. With alpha: the mean over black and white. */
+weights[height][width] or NULL for 1. With alpha: the mean over black and white.
+counts[k]: the weight of the pixels of each entry. */
 double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *labels,
-                  const uint8_t *palette, double *largest);
+                  const uint8_t *palette, size_t k, int64_t *counts, double *largest);
 
 /* Give every label its new name: labels[n] (INOUT) becomes places[label]. */
 void kq_relabel(const uint8_t *places, size_t n, uint8_t *labels);
@@ -296,41 +297,31 @@ void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
 void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *table,
                uint8_t *indices);
 
-/* A table from the codes of n colours to their places in the list, for any colours and
-more slowly: open addressing, `size` (a power of 2, at least 2 n) places that hold 0
-or 1 + i. */
+/* From the codes of n colours to their places in the list, by one of two tables.
+
+Opaque colours: ranks[KQ_RANK_WORDS], a word for every KQ_RANK_CODES codes, which has a
+bit for each of them that is in the list, and in its upper half the place of the first.
+
+Others: open addressing, `size` (a power of 2, at least 2 n) places that hold 0 or
+1 + i. */
 typedef struct {
+    const uint64_t *ranks;
     const uint32_t *codes, *table;
     size_t size;
-} kq_hash;
+} kq_places;
+
+#define KQ_RANK_CODES 32
+#define KQ_RANK_WORDS 524288 // KQ_CODES / KQ_RANK_CODES
+
+/* ranks (INOUT, 0 before). */
+void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *ranks);
 
 void kq_hash_build(const uint32_t *codes, size_t n, size_t size, uint32_t *table);
 
-/* The place of each pixel of one row: found[width]; 0 for one that is not there. */
-void kq_hash_find(const kq_image *image, size_t y, const kq_hash *hash,
-                  uint32_t *found);
-
-/* indices[height][width], from the label of each place; row[width] is scratch. */
-void kq_hash_lookup(const kq_image *image, const kq_hash *hash, const uint8_t *labels,
-                    uint32_t *row, uint8_t *indices);
-
-
-/* The place of each colour of an opaque list, from one bit for each code that is in
-it: bits[KQ_RANK_WORDS] of 64 codes each, and the place of the first one of each word,
-first[KQ_RANK_WORDS], which is not written where there is none. */
-typedef struct {
-    const uint64_t *bits;
-    const uint32_t *first;
-} kq_ranks;
-
-#define KQ_RANK_WORDS 262144 // KQ_CODES / 64
-
-/* bits (INOUT, 0 before). */
-void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *bits, uint32_t *first);
-
-/* found[width] of one row, all of whose colours are in the list. */
-void kq_rank_find(const kq_image *image, size_t y, const kq_ranks *ranks,
-                  uint32_t *found);
+/* indices[height][width] of an image with alpha, from the label of each place; row[width]
+is scratch. */
+void kq_hash_lookup(const kq_image *image, const kq_places *places,
+                    const uint8_t *labels, uint32_t *row, uint8_t *indices);
 
 
 /* ---- dithering --------------------------------------------------------- */
@@ -339,39 +330,41 @@ void kq_rank_find(const kq_image *image, size_t y, const kq_ranks *ranks,
 [k][KQ_CHANNELS], ties to the lowest index, exactly. The space is cut into cells, and
 each cell, when it is first needed, gets the list of those entries that are nearest
 somewhere in it. cells[KQ_NEAR_CELLS] (INOUT, 0 before the first use) and
-lists[KQ_NEAR_LISTS] (INOUT) hold them, `used` says how much of it. */
+lists[KQ_NEAR_GROUPS][KQ_GROUP_SIZE] (INOUT) hold them, `used` says how much of it;
+when it is full, all are forgotten.
+
+A list is groups of KQ_GROUP entries, the last one repeated: the first two coordinates
+of each, the other two of each, and their indices. */
 typedef struct {
     const int16_t *palette;
     size_t k, channels;
     uint32_t *cells;
-    uint8_t *lists;
+    int16_t *lists;
     size_t used;
 } kq_near;
 
-#define KQ_AROUND 8            // entries that one is mixed with
-#define KQ_NEAR_CELLS 66048    // small ones, and large ones
-#define KQ_NEAR_LISTS 16974337 // 1 + cells * (1 + KQ_MAX_COLORS)
+#define KQ_GROUP 8
+#define KQ_GROUP_SIZE 40     // 5 KQ_GROUP
+#define KQ_NEAR_CELLS 131072 // of 4 bits of 4 axes, and all larger ones
+#define KQ_NEAR_GROUPS 65536 // 5 MB
+#define KQ_NEAR_MOST 192     // what a cell and the larger ones around it can need
 
-/* What is dithered: pixels, where to find their colours (opaque ones in `ranks`, others
-in `hash`), the points of these colours, and the entry that each has without dithering. */
+#define KQ_AROUND 8 // entries that one is mixed with
+
+/* What is dithered: pixels, where to find their colours, the points of these colours,
+and the entry that each has without dithering. */
 typedef struct {
     kq_image image;
-    kq_hash hash;
-    kq_ranks ranks;
+    kq_places places;
     kq_points points;
     const uint8_t *labels;
 } kq_picture;
 
-/* What error diffusion wants to know of each point at once: places[n][KQ_CHANNELS] and
-labels[n], where a flag says that the colour has an entry of its own. */
-typedef struct {
-    const int16_t *places;
-    const uint16_t *labels;
-} kq_prepared;
-
-/* Write both for the points first..last-1; palette[k][KQ_CHANNELS]. */
+/* What error diffusion wants to know of the points first..last-1: places[n]
+[KQ_CHANNELS]. The first coordinate is ~label if a colour has an entry of its own.
+palette[k][KQ_CHANNELS]. */
 void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                size_t last, int16_t *places, uint16_t *labels);
+                size_t last, int16_t *places);
 
 /* Diffuse the errors of the rows first..last-1 (Floyd and Steinberg, 1976), even rows
 from left to right, odd ones back; strength / 256 of every error. Colours that have an
@@ -382,16 +375,22 @@ but a band starts KQ_BAND_LEAD rows early, so that its first rows have errors li
 other. `first` must be the start of a band, and last - first at most KQ_BANDS bands,
 which are worked on in turn.
 
-errors[KQ_BANDS][2][width + 2][KQ_CHANNELS] (INOUT, 0 before), found[KQ_BANDS][width],
-rows[KQ_BANDS][width][KQ_CHANNELS], labels[KQ_BANDS][width] and unused[width] are
-scratch. Writes indices[height][width] of these rows. */
-#define KQ_BANDS 4
+Writes indices[height][width] of these rows. The scratch is errors[KQ_BANDS][2]
+[width + 2][KQ_CHANNELS] (INOUT, 0 before), rows[KQ_BANDS][width][KQ_CHANNELS],
+found[width] and unused[width]. */
+#define KQ_BANDS 8
 #define KQ_BAND_ROWS 64
 #define KQ_BAND_LEAD 4
 
-void kq_diffuse(const kq_picture *picture, const kq_prepared *from, kq_near *near,
-                size_t first, size_t last, int strength, int32_t *errors,
-                uint32_t *found, int16_t *rows, uint16_t *labels, uint8_t *unused,
+typedef struct {
+    int32_t *errors;
+    int16_t *rows;
+    uint32_t *found;
+    uint8_t *unused;
+} kq_scratch;
+
+void kq_diffuse(const kq_picture *picture, const int16_t *places, kq_near *near,
+                size_t first, size_t last, int strength, const kq_scratch *scratch,
                 uint8_t *indices);
 
 /* Which two entries stand for each of the points first..last-1, so that their mean is
@@ -407,10 +406,12 @@ are, the last one repeated. */
 void kq_find_around(const int16_t *palette, size_t k, uint8_t *around);
 
 /* indices[height][width] of the rows first..last-1 from the mixes of all points: the
-other entry where the threshold for the place, thresholds[size][size] repeated, is
+other entry where the threshold for the place, thresholds[KQ_TILE][KQ_TILE] repeated, is
 below its share. found[width] is scratch. */
+#define KQ_TILE 64
+
 void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
-                size_t last, const uint8_t *thresholds, size_t size, uint32_t *found,
+                size_t last, const uint8_t *thresholds, uint32_t *found,
                 uint8_t *indices);
 
 #endif

@@ -74,3 +74,9 @@ void kq_merges(const int64_t *sums, const int16_t *centroids, size_t k, double *
         }
     }
 }
+
+void kq_relabel(const uint8_t *places, size_t n, uint8_t *labels)
+{
+    for (size_t i = 0; i < n; i++)
+        labels[i] = places[labels[i]];
+}
