@@ -236,13 +236,7 @@ def index_pixels(
     table = PixelTable(histogram)
     if dither == NO_DITHER:
         indices = table.indices(pixels, clusters.labels, workers)
-        total, largest, _ = _measure(
-            histogram.colors[np.newaxis],
-            clusters.labels[np.newaxis],
-            clusters.colors,
-            histogram.counts[np.newaxis],
-            workers,
-        )
+        total, largest = measure_colors(histogram, clusters, workers)
         counts = clusters.counts
     else:
         indices = dither.indices(pixels, table, clusters, space, workers)
@@ -267,16 +261,18 @@ def index_pixels(
     )
 
 
-def palette_mse(histogram: Histogram, clusters: Clusters, workers: Workers) -> float:
-    """Mean squared error if every colour gets its label, as `IndexedImage.mse` is."""
-    total, _ = _measure(
+def measure_colors(
+    histogram: Histogram, clusters: Clusters, workers: Workers
+) -> tuple[float, float]:
+    """Sum and largest of the squared distances of all pixels to their labels."""
+    total, largest, _ = _measure(
         histogram.colors[np.newaxis],
         clusters.labels[np.newaxis],
         clusters.colors,
         histogram.counts[np.newaxis],
         workers,
     )
-    return total / histogram.pixels
+    return total, largest
 
 
 def _measure(

@@ -25,7 +25,7 @@ from .errors import (
 from .goal import Goal, Quality, check_max_bytes, most_that, psnr_at, quality_of
 from .histogram import Histogram, count_pixels, weigh_pixels
 from .image import ImageLike, as_pixels
-from .indexed import IndexedImage, index_pixels, map_pixels, palette_mse
+from .indexed import IndexedImage, index_pixels, map_pixels, measure_colors
 from .kmeans import Clusters, Family, nearest
 from .order import check_order, reordered
 from .palette import MAX_COLORS, Colors, Palette
@@ -354,7 +354,8 @@ class _Task:
 
     def _finished(self, size: int) -> tuple[Clusters, float]:
         clusters = self._delivered(self.family.at(size))
-        return clusters, palette_mse(self._histogram, clusters, self._workers)
+        total, _ = measure_colors(self._histogram, clusters, self._workers)
+        return clusters, total / self._histogram.pixels
 
     def _delivered(self, fitted: Clusters) -> Clusters:
         """Label all colours, also those without weight, by the entries as written."""
