@@ -1,15 +1,18 @@
 """Image files to arrays: every format, every fault."""
 
 import contextlib
+import io
 import os
+import re
+import threading
 
 import numpy as np
 import oracle
 import pytest
-from PIL import Image, features
+from PIL import Image, ImageCms, ImageFile, features
 
 import kquant
-from kquant.decode import read_pixels
+from kquant.decode import Reading, read_picture, read_pixels
 
 RGB = oracle.photo(1, 30, 40)
 GREY = RGB[..., 1].copy()
@@ -151,3 +154,282 @@ def test_the_limit_of_pillow_is_kept(tmp_path, monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(kquant.ImageFileError, match="pixels"):
         read_pixels(tmp_path / "a.png")
+
+
+# ---- what a call allows
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tif", "png", "webp"])
+def test_the_first_frame_is_taken_if_asked(tmp_path, suffix):
+    frames = [Image.fromarray(np.roll(RGB, n, axis=0)).quantize(9) for n in range(3)]
+    if suffix in ("webp", "tif"):
+        frames = [frame.convert("RGB") for frame in frames]
+    options = {"lossless": True} if suffix == "webp" else {}
+    path = tmp_path / f"a.{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+    picture = read_picture(path, Reading(frames="first"))
+    assert np.array_equal(picture.pixels[..., :3], np.asarray(frames[0].convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "ppm"])
+def test_what_there_is_of_a_truncated_file_is_taken_if_asked(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(oracle.photo(1)).save(path)
+    whole = read_pixels(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(kquant.ImageFileError, match="truncated or damaged"):
+        read_picture(path)
+    picture = read_picture(path, Reading(allow_truncated=True))
+    assert picture.pixels.shape == whole.shape
+    there = slice(-40, None) if suffix == "bmp" else slice(40)  # which begins below
+    assert np.array_equal(picture.pixels[there], whole[there])
+    assert len(picture.notes) == 1
+    assert "truncated" in picture.notes[0]
+
+
+def test_to_allow_it_for_one_call_is_not_to_allow_it_for_others(tmp_path):
+    """Pillow has one switch for the whole process."""
+    Image.fromarray(oracle.photo(1, 300, 300)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[: len(content) // 2])
+    wrong = []
+
+    def read(lenient):
+        for _ in range(10):
+            try:
+                read_picture(tmp_path / "a.png", Reading(allow_truncated=lenient))
+                if not lenient:
+                    wrong.append("a strict one read it")
+            except kquant.ImageFileError:
+                if lenient:
+                    wrong.append("a lenient one refused it")
+
+    threads = [threading.Thread(target=read, args=(i % 2 == 0,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_the_limit_of_pixels_is_for_one_call(tmp_path, monkeypatch):
+    path = tmp_path / "big.png"
+    Image.fromarray(RGB).save(path)  # 1200 pixels
+    message = rf"{re.escape(str(path))}: 1,200 pixels is over the limit of 1,199 pixels"
+    with pytest.raises(kquant.ImageFileError, match=message):
+        read_picture(path, Reading(max_pixels=1199))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert read_picture(path, Reading(max_pixels=1200)).pixels.shape == RGB.shape
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"icc": "drop"}, ValueError), ({"frames": "all"}, ValueError),
+        ({"max_pixels": 0}, ValueError), ({"max_pixels": 1.5}, TypeError),
+    ],
+)  # fmt: skip
+def test_wrong_ways_to_read_are_refused(tmp_path, options, error):
+    with pytest.raises(error, match=next(iter(options))):
+        kquant.quantize_file(tmp_path / "a.png", **options)
+
+
+@pytest.mark.parametrize("seekable", [True, False])
+def test_streams_are_read(tmp_path, seekable):
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    stream = io.BytesIO(content)
+    if not seekable:
+        stream.seek = None
+    out = io.BytesIO()
+    report = kquant.quantize_file(stream, out, colors=20)
+    assert report.bytes_before == len(content)
+    assert np.array_equal(
+        np.asarray(Image.open(out).convert("RGB")), report.image.to_array()
+    )
+
+
+def test_resolution_is_kept_where_it_makes_sense(tmp_path):
+    for name, dpi, kept in (
+        ("a.png", (300, 150), (300, 150)), ("a.jpg", (72, 72), (72, 72)),
+        ("b.png", None, None),
+    ):  # fmt: skip
+        options = {} if dpi is None else {"dpi": dpi}
+        Image.fromarray(RGB).save(tmp_path / name, **options)
+        found = read_picture(tmp_path / name).dpi
+        assert found == (None if kept is None else pytest.approx(kept, rel=1e-3))
+    report = kquant.quantize_file(tmp_path / "a.png", tmp_path / "out.png")
+    with Image.open(report.target) as image:
+        assert image.info["dpi"] == pytest.approx((300, 150), rel=1e-3)
+
+
+# ---- every mode, and colour profiles
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("1", "png"), ("L", "png"), ("LA", "png"), ("P", "png"), ("RGB", "png"),
+        ("RGBA", "png"), ("I;16", "png"), ("PA", "tif"), ("CMYK", "tif"),
+        ("CMYK", "jpg"), ("YCbCr", "jpg"), ("LAB", "tif"), ("F", "tif"),
+        ("I", "tif"), ("1", "tif"), ("P", "gif"), ("P", "bmp"), ("L", "ppm"),
+    ],
+)  # fmt: skip
+def test_every_mode_that_files_have(tmp_path, mode, suffix):
+    image = Image.fromarray(RGB)
+    if mode == "F":
+        image = Image.fromarray((RGB[..., 0] / 255).astype(np.float32))
+    elif mode in ("I", "I;16"):
+        image = Image.fromarray(RGB[..., 0].astype(np.uint16) * 257)
+        image = image.convert("I") if mode == "I" else image
+    elif mode == "LAB":
+        image = to_lab(image)
+    elif mode in ("LA", "PA"):
+        image = image.convert("RGBA").convert(mode)
+    else:
+        image = image.convert(mode)
+    image.save(tmp_path / f"a.{suffix}", **({"quality": 95} if suffix == "jpg" else {}))
+    pixels = read_pixels(tmp_path / f"a.{suffix}")
+    expected = {
+        "1": lambda: np.asarray(image.convert("RGB")),
+        "CMYK": lambda: np.asarray(image.convert("RGB")),
+        "LAB": lambda: RGB,
+        "RGB": lambda: RGB,
+        "RGBA": lambda: RGB,
+        "YCbCr": lambda: RGB,
+    }.get(mode, lambda: None)()
+    if expected is None and mode in ("P", "PA"):
+        expected = np.asarray(image.convert("RGB"))
+    if expected is None:
+        grey = GREY if mode in ("L", "LA") else RGB[..., 0]
+        if mode in ("L", "LA"):
+            grey = np.asarray(Image.fromarray(RGB).convert("L"))
+        expected = np.repeat(grey[..., None], 3, axis=2)
+    close = 3 if mode == "LAB" else 40 if suffix == "jpg" else 0
+    assert pixels.shape == RGB.shape
+    assert np.abs(pixels.astype(int) - expected).max() <= close
+    report = kquant.quantize_file(tmp_path / f"a.{suffix}", tmp_path / "out.png")
+    if mode in ("1", "L", "LA", "I", "I;16", "F"):  # grey stays grey
+        assert np.ptp(np.asarray(report.image.palette), axis=1).max() == 0
+
+
+def to_lab(image):
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    transform = ImageCms.buildTransform(srgb, lab, "RGB", "LAB")
+    return ImageCms.applyTransform(image, transform)
+
+
+def srgb_profile():
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def swapped_profile():
+    """SRGB with red and blue in each other's place, so that we know the answer."""
+    profile = srgb_profile()
+    tags = profile.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ")
+    return tags.replace(b"????", b"bXYZ")
+
+
+def grey_profile(gamma):
+    """Grey of some power: the smallest ICC profile that says it."""
+
+    def s15(value):
+        return round(value * 65536).to_bytes(4, "big", signed=True)
+
+    white = b"XYZ \0\0\0\0" + s15(0.9642) + s15(1.0) + s15(0.8249)
+    curve = (
+        b"curv\0\0\0\0" + (1).to_bytes(4, "big") + round(gamma * 256).to_bytes(2, "big")
+    )
+    text = b"text\0\0\0\0kquant\0\0"
+    tags, body, at = b"", b"", 128 + 4 + 12 * 3
+    for name, data in ((b"wtpt", white), (b"kTRC", curve + b"\0\0"), (b"cprt", text)):
+        tags += (
+            name + (at + len(body)).to_bytes(4, "big") + len(data).to_bytes(4, "big")
+        )
+        body += data
+    content = (3).to_bytes(4, "big") + tags + body
+    head = (128 + len(content)).to_bytes(4, "big") + b"lcms" + bytes([2, 0x10, 0, 0])
+    head += b"mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28) + s15(0.9642) + s15(1)
+    head += s15(0.8249)
+    return head.ljust(128, b"\0") + content
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+def test_colours_are_brought_to_srgb_by_the_profile(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    options = {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(RGB).save(path, icc_profile=swapped_profile(), **options)
+    plain = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    picture = read_picture(path)
+    assert picture.icc is None
+    assert np.abs(picture.pixels - plain[..., ::-1]).max() <= 2
+    assert picture.notes == ()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "I;16"])
+def test_a_profile_of_srgb_changes_no_bit(tmp_path, mode):
+    image = Image.fromarray(RGB).convert(mode) if mode != "I;16" else Image.fromarray(
+        GREY.astype(np.uint16) * 257
+    )  # fmt: skip
+    image.save(tmp_path / "a.png")
+    image.save(tmp_path / "b.png", icc_profile=srgb_profile())
+    assert np.array_equal(
+        read_pixels(tmp_path / "a.png"), read_pixels(tmp_path / "b.png")
+    )
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_alpha_is_none_of_the_profile_s_business(tmp_path, mode):
+    alpha = np.where(GREY < np.median(GREY), 0, 255).astype(np.uint8)
+    image = Image.fromarray(np.dstack([RGB, alpha]))
+    if mode == "P":
+        image = kquant.quantize(image, 50).to_pillow()
+    image.save(tmp_path / "a.png", icc_profile=swapped_profile())
+    pixels = read_pixels(tmp_path / "a.png")
+    expected = np.asarray(image.convert("RGBA"))
+    assert np.array_equal(pixels[..., 3], expected[..., 3])
+    seen = expected[..., 3] > 0
+    away = pixels[..., :3].astype(int) - expected[..., 2::-1]
+    assert np.abs(away[seen]).max() <= 2
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_grey_profiles_give_grey(tmp_path, bits):
+    image = Image.fromarray(GREY if bits == 8 else GREY.astype(np.uint16) * 257)
+    image.save(tmp_path / "a.png", icc_profile=grey_profile(1.0))
+    pixels = read_pixels(tmp_path / "a.png")
+    assert np.ptp(pixels, axis=2).max() == 0
+    light = GREY / 255  # values are light, so sRGB makes them brighter
+    srgb = np.where(
+        light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055
+    )
+    assert np.abs(pixels[..., 0] - 255 * srgb).max() < 2.5
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", srgb_profile()[:300], bytes(5 << 20)])
+def test_a_damaged_profile_is_a_warning(tmp_path, profile):
+    Image.fromarray(RGB).save(tmp_path / "a.tif", icc_profile=profile)
+    picture = read_picture(tmp_path / "a.tif")
+    assert np.array_equal(picture.pixels, RGB)
+    assert picture.notes == ("its colour profile cannot be used: taken as sRGB",)
+
+
+def test_a_profile_for_other_values_is_a_warning(tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "a.png", icc_profile=swapped_profile())
+    picture = read_picture(tmp_path / "a.png")
+    assert np.array_equal(picture.pixels, GREY3)
+    assert picture.notes == ("its colour profile is for other values: taken as sRGB",)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
+def test_a_profile_is_kept_if_asked(tmp_path, suffix):
+    Image.fromarray(RGB).save(tmp_path / "a.png", icc_profile=swapped_profile())
+    report = kquant.quantize_file(
+        tmp_path / "a.png", tmp_path / f"out.{suffix}", icc="keep", strip=True
+    )
+    assert np.array_equal(report.image.to_array(), kquant.quantize(RGB).to_array())
+    with Image.open(report.target) as image:
+        assert image.info["icc_profile"] == swapped_profile()
+        assert "srgb" not in image.info
