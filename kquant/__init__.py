@@ -1,6 +1,7 @@
 """K-means colour quantization: images to palettes of at most 256 colours."""
 
 import os
+import sys
 
 # Run from the repository root, this folder shadows the installed package; the
 # compiled module lives only in the latter, so search both. (An editable install has
@@ -10,9 +11,8 @@ if os.path.isdir(_folder) and not any(
     name.startswith("_kernel.") and name.endswith((".so", ".pyd"))
     for name in os.listdir(_folder)
 ):
-    from pkgutil import extend_path
-
-    __path__ = extend_path(__path__, __name__)
+    _others = (os.path.join(base, __name__) for base in sys.path)
+    __path__ += [path for path in _others if os.path.isdir(path)]
 
 # Where the public names are. Modules are imported when a name is first used, so that
 # `kquant --help` answers before NumPy has been read from the disk.

@@ -235,10 +235,8 @@ class Run:
 
     def _shared_palette(self) -> Palette:
         """Fit one palette for all the files that can be read."""
-        total: Any = 0
-        for histogram in run_all(self.jobs, self._count, self._at_a_time, self._stop):
-            if histogram is not None:
-                total = histogram + total
+        counted = run_all(self.jobs, self._count, self._at_a_time, self._stop)
+        total = sum(histogram for histogram in counted if histogram is not None)
         self._stop.clear()
         if not total:
             raise UsageError("no file can be read to make --shared-palette of")

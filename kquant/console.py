@@ -100,7 +100,8 @@ class Console:
             self._write(_as_json(outcome, warnings))
         self._live(None)
         if outcome.error is not None:
-            self._print(f"kquant: {printable(explain(outcome))}", RED)
+            if self._count == 1:  # of many, what failed stands at the end
+                self._print(f"kquant: {printable(explain(outcome))}", RED)
         elif not self._quiet:
             text = _lines(outcome) if self._count == 1 else _line(outcome)
             grew = outcome.report.bytes_after > outcome.report.bytes_before
@@ -216,11 +217,14 @@ def _total(totals: Totals) -> str:
         )
         if number
     ]
-    change = 100 * (totals.bytes_after / (totals.bytes_before or 1) - 1)
-    return (
-        f"{totals.files} files: {', '.join(parts)}; {totals.bytes_before:,} -> "
-        f"{totals.bytes_after:,} bytes ({change:+.1f} %), {totals.seconds:.1f} s"
-    )
+    saved = ""
+    if totals.bytes_before:
+        change = 100 * (totals.bytes_after / totals.bytes_before - 1)
+        saved = (
+            f"{totals.bytes_before:,} -> {totals.bytes_after:,} bytes "
+            f"({change:+.1f} %), "
+        )
+    return f"{totals.files} files: {', '.join(parts)}; {saved}{totals.seconds:.1f} s"
 
 
 def _warnings(outcome: Outcome) -> list[str]:

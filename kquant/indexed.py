@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _kernel
-from .disk import PathLike
+from .disk import PathLike, check_target, write_file
 from .dither import NO_DITHER, Dither, PixelTable
+from .encode import Content, Writing, encode
 from .errors import InvalidValueError
 from .goal import psnr_at, quality_of
 from .histogram import THREAD_PIXELS, Histogram, count_pixels
@@ -170,14 +171,10 @@ class IndexedImage:
             If it cannot be written, or the format cannot hold its transparency. No
             incomplete file is left.
         """
-        from .disk import check_target, write_file  # the last stage looks back
-        from .encode import Content, Writing, encode
-
         how = Writing(strip, optimize)
         check_target(path, force=force)
-        content = Content(self.indices, np.asarray(self.palette), fixed=self._fixed)
         with Workers(threads) as workers:
-            encoded = encode(path, content, how, workers)
+            encoded = encode(path, content_of(self), how, workers)
         write_file(path, encoded, force=force)
         return len(encoded)
 
@@ -190,6 +187,15 @@ class IndexedImage:
         return (
             f"IndexedImage({width} x {height}, {len(self.palette)} colors, {quality})"
         )
+
+
+def content_of(
+    image: IndexedImage,
+    icc: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+) -> Content:
+    """Say what a file of an image is to show."""
+    return Content(image.indices, np.asarray(image.palette), image._fixed, icc, dpi)
 
 
 def map_pixels(

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from .encode import Writing, encode
 from .errors import InvalidValueError
 from .histogram import morton_codes
-from .indexed import IndexedImage
+from .indexed import IndexedImage, content_of
 from .palette import Palette
+from .parallel import Workers
 from .space import get
 
 ORDERS = ("frequency", "lightness", "hue", "size")
@@ -34,7 +36,7 @@ def reordered(
     image: IndexedImage,
     order: str | None,
     transparent_index: str | None,
-    size_of: Callable[[IndexedImage], int],
+    workers: Workers,
 ) -> IndexedImage:
     """Sort the entries of a palette, and rename the indices.
 
@@ -45,14 +47,16 @@ def reordered(
         None leaves the order as it is.
     transparent_index : {"first", "last"}, optional
         Where the fully transparent entry goes.
-    size_of : callable
-        Size of the file that would be written, to find the order "size".
+    workers : Workers
     """
     keys = {"frequency": _frequency, "lightness": _lightness, "hue": _hue}
     if order in keys:
         image = _renamed(image, keys[order](image.palette))
     elif order == "size":
-        image = min(_candidates(image, list(keys.values())), key=size_of)
+        image = min(
+            _candidates(image, list(keys.values())),
+            key=lambda one: len(encode("a.png", content_of(one), Writing(), workers)),
+        )
     if transparent_index is None or np.asarray(image.palette).shape[1] == 3:
         return image
     clear = np.asarray(image.palette)[:, 3] == 0

@@ -25,7 +25,7 @@ from .errors import (
 from .goal import Goal, Quality, check_max_bytes, most_that, psnr_at, quality_of
 from .histogram import Histogram, count_pixels, weigh_pixels
 from .image import ImageLike, as_pixels
-from .indexed import IndexedImage, index_pixels, map_pixels, measure_colors
+from .indexed import IndexedImage, content_of, index_pixels, map_pixels, measure_colors
 from .kmeans import Clusters, Family, nearest
 from .order import check_order, reordered
 from .palette import MAX_COLORS, Colors, Palette
@@ -370,15 +370,16 @@ class _Task:
         )
 
     def _indexed(self, clusters: Clusters, dither: Dither) -> IndexedImage:
-        clusters = self._hide(dither.needed(clusters))
-        return index_pixels(
+        plan = self._plan
+        image = index_pixels(
             self._pixels,
             self._histogram,
-            clusters,
-            self._plan.recipe.space,
+            self._hide(dither.needed(clusters)),
+            plan.recipe.space,
             dither,
             self._workers,
         )
+        return reordered(image, plan.order, plan.transparent_index, self._workers)
 
     def _hide(self, clusters: Clusters) -> Clusters:
         """Give the fully transparent entry its hidden colour, unless it is locked."""
@@ -547,13 +548,7 @@ class _File:
     workers: Workers
 
     def content(self, image: IndexedImage) -> Content:
-        return Content(
-            image.indices,
-            np.asarray(image.palette),
-            image._fixed,
-            self.picture.icc,
-            self.picture.dpi,
-        )
+        return content_of(image, self.picture.icc, self.picture.dpi)
 
     def encode(self, image: IndexedImage) -> bytes:
         return encode(self.path, self.content(image), self.how, self.workers)
@@ -589,16 +584,10 @@ class _File:
 def _fitted(
     task: _Task, plan: _Plan, file: _File, most: int | None
 ) -> tuple[IndexedImage, bytes]:
-    """Give the image in its order, as large as the file may be, and the file."""
-
-    def ordered(image: IndexedImage) -> tuple[IndexedImage, bytes]:
-        image = reordered(
-            image, plan.order, plan.transparent_index, lambda i: len(file.encode(i))
-        )
-        return image, file.encode(image)
-
+    """Give the image, with as many colours as the file has room for, and the file."""
     if most is None or plan.palette is not None:
-        image, encoded = ordered(task.result())
+        image = task.result()
+        encoded = file.encode(image)
         if most is not None and len(encoded) > most:
             raise _too_large(most, image, encoded)
         return image, encoded
@@ -609,7 +598,8 @@ def _fitted(
 
         def fits(size: int, strength: float = strength) -> bool:
             nonlocal best, smallest
-            result = ordered(task.of_size(size, strength))
+            image = task.of_size(size, strength)
+            result = image, file.encode(image)
             if len(result[1]) <= most:
                 best = result  # sizes that fit only grow
                 return True

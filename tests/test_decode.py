@@ -382,7 +382,7 @@ def test_a_profile_of_srgb_changes_no_bit(tmp_path, mode):
 
 @pytest.mark.parametrize("mode", ["RGBA", "P"])
 def test_alpha_is_none_of_the_profile_s_business(tmp_path, mode):
-    alpha = np.where(GREY < np.median(GREY), 0, 255).astype(np.uint8)
+    alpha = np.where(np.median(GREY) > GREY, 0, 255).astype(np.uint8)
     image = Image.fromarray(np.dstack([RGB, alpha]))
     if mode == "P":
         image = kquant.quantize(image, 50).to_pillow()

@@ -1,0 +1,253 @@
+"""The table of options: parsing, help, completion scripts, the manual page."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import kquant
+from kquant import shell
+from kquant.options import (
+    EXIT_CODES,
+    GROUPS,
+    OPTIONS,
+    UsageError,
+    full_help,
+    help_text,
+    parse,
+)
+
+ROOT = Path(__file__).parent.parent
+
+
+def take(text, exists=lambda name: False):
+    return parse(text.split(), exists)
+
+
+def test_no_two_options_have_one_name():
+    names = [name for option in OPTIONS for name in option.names]
+    assert len(names) == len(set(names))
+
+
+def test_options_and_files_come_in_any_order():
+    assert take("a.png -f b.png -k 5 -- -c.png --quiet") == (
+        {"force": True, "colors": 5}, ["a.png", "b.png", "-c.png", "--quiet"],
+    )  # fmt: skip
+    assert take("-fqk16 a.png") == (
+        {"force": True, "quiet": True, "colors": 16}, ["a.png"],
+    )  # fmt: skip
+    assert take("--colors=7 --ext=.gif -") == ({"colors": 7, "ext": ".gif"}, ["-"])
+    assert take("-k 5 -k 6 a")[0] == {"colors": 6}
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "names"),
+    [
+        ("--dither a.png", {"dither": "floyd-steinberg"}, ["a.png"]),
+        ("--dither bayer a.png", {"dither": "bayer"}, ["a.png"]),
+        ("--dither 0.5 a.png", {"dither": 0.5}, ["a.png"]),
+        ("--dither 64 a.png", {"dither": "floyd-steinberg", "colors": 64}, ["a.png"]),
+        ("--dither=1 a.png", {"dither": 1}, ["a.png"]),
+        ("--floyd 64 a.png", {"dither": 1, "colors": 64}, ["a.png"]),
+        ("--protect 60 a.png", {"max_error": 60}, ["a.png"]),
+        ("--protect", {"max_error": 40}, []),
+        ("--optimize a.png", {"optimize": 2}, ["a.png"]),
+        ("--optimize 6 a.png", {"optimize": 6}, ["a.png"]),
+        ("--optimize 16 a.png", {"optimize": 2, "colors": 16}, ["a.png"]),
+        ("--json a.png", {"json": "-"}, ["a.png"]),
+        ("--json=b a.png", {"json": "b"}, ["a.png"]),
+    ],
+)
+def test_options_that_may_go_without_a_value(text, values, names):
+    assert take(text) == (values, names)
+
+
+def test_what_is_a_file_is_no_value():
+    assert take("--dither bayer", lambda name: name == "bayer") == (
+        {"dither": "floyd-steinberg"}, ["bayer"],
+    )  # fmt: skip
+    assert take("64 a.png", lambda name: True) == ({}, ["64", "a.png"])
+    assert take("64 a.png -k 5") == ({"colors": 5}, ["64", "a.png"])
+    assert take("64") == ({}, ["64"])
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("--no-such", "unknown option --no-such"),
+        ("--max a", "did you mean --max-mse or --max-bytes or --max-pixels?"),
+        ("-x", "unknown option -x"),
+        ("--force=1", "--force takes no value, got '1'"),
+        ("a -k", "-k needs a value, N"),
+        ("--colors many", "--colors must be a whole number, got 'many'"),
+        ("--space hsv", "--space must be one of srgb, linear, oklab, lab, got 'hsv'"),
+        ("--max-bytes ten", "--max-bytes must be a size as 200000, 100k or 1.5M"),
+        ("--max-bytes -5", "--max-bytes must be a size"),
+        ("--bits 5;6", "--bits must be 1..8, or R,G,B as 5,6,5, got '5;6'"),
+        ("--speed 12", "--speed must be 1..11, got '12'"),
+        ("--posterize 5", "--posterize must be 0..4 bits to leave out"),
+        ("--floyd=2", "--floyd must be a strength of 0..1, got '2'"),
+        ("--optimize=7", "--optimize must be 0..6, got '7'"),
+        ("--min-psnr x", "--min-psnr must be a number, got 'x'"),
+    ],
+)
+def test_wrong_options_are_named(text, what):
+    with pytest.raises(UsageError) as caught:
+        take(text)
+    assert what in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("200000", 200000), ("100k", 100000), ("1.5M", 1500000), ("2G", 2 * 10**9),
+     ("64kB", 64000), ("7B", 7)],
+)  # fmt: skip
+def test_sizes(text, size):
+    assert take(f"--max-bytes {text}")[0] == {"max_bytes": size}
+
+
+# ---- texts
+
+
+def test_help_is_one_screen_and_all_of_it_names_everything():
+    assert len(help_text().splitlines()) <= 24
+    assert max(map(len, help_text().splitlines())) < 80
+    everything = full_help()
+    assert all(option.shown in everything for option in OPTIONS)
+    assert all(title in everything for title, _ in GROUPS)
+    assert all(f"{code:3}  {meaning}" in everything for code, meaning in EXIT_CODES)
+
+
+def test_help_is_instant():
+    """No NumPy, no Pillow, no argparse; under twice the time of doing nothing."""
+    code = (
+        "import sys; sys.argv[1:] = ['--help']\n"
+        "from kquant.__main__ import main; main()\n"
+        "print({'numpy', 'PIL', 'argparse', 're', 'typing'} & {*sys.modules})"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", f"sys = __import__('sys'); "
+         f"sys.path.insert(0, {str(Path(kquant.__file__).parent.parent)!r})\n{code}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout.startswith(help_text())
+    assert ran.stdout.endswith("set()\n")
+
+
+def test_the_guide_lists_every_option():
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    for option in OPTIONS:
+        for name in option.names:
+            assert re.search(rf"`{name}[ `=\[]", guide), name
+    for code, _ in EXIT_CODES:
+        assert f"| {code} |" in guide
+
+
+def test_the_manual_page_is_that_of_the_table():
+    page = (ROOT / "docs" / "kquant.1").read_text(encoding="utf-8")
+    assert page == shell.man_page(kquant.__version__)
+
+
+@pytest.mark.skipif(not shutil.which("man"), reason="man is not installed here")
+def test_man_can_read_it():
+    page = ROOT / "docs" / "kquant.1"
+    ran = subprocess.run(
+        ["man", "--warnings", "-l", str(page)],
+        capture_output=True, text=True, env=os.environ | {"MANWIDTH": "80"},
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
+    text = re.sub(".\b", "", ran.stdout)
+    assert "--max-bytes SIZE" in text
+    assert "EXIT STATUS" in text
+
+
+# ---- completion
+
+
+def completed(shell_name, words, tmp_path):
+    """Ask a real shell what it would offer for the last word."""
+    script = tmp_path / "script"
+    script.write_text(shell.completion(shell_name))
+    if shell_name == "bash":
+        code = (
+            f"source {script}; COMP_WORDS=(kquant {words}); "
+            "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _kquant; "
+            'printf "%s\\n" "${COMPREPLY[@]}"'
+        )
+        command = ["bash", "--norc", "-c", code]
+    else:
+        command = ["fish", "--no-config", "-c",
+                   f"source {script}; complete -C 'kquant {words}'"]  # fmt: skip
+    ran = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, check=True, timeout=60
+    )
+    assert ran.stderr == ""
+    return [line.split("\t")[0] for line in ran.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("name", ["bash", "fish"])
+def test_shells_complete_options_words_and_files(name, tmp_path):
+    if not shutil.which(name):
+        pytest.skip(f"{name} is not installed here")
+    (tmp_path / "photo.png").touch()
+    found = completed(name, "--sp", tmp_path)
+    assert {"--space", "--speed"} <= set(found)
+    assert completed(name, "--space ok", tmp_path) == ["oklab"]
+    assert "photo.png" in completed(name, "-f pho", tmp_path)
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed here")
+def test_zsh_takes_its_script(tmp_path):
+    (tmp_path / "_kquant").write_text(shell.completion("zsh"))
+    code = (
+        f"fpath=({tmp_path} $fpath); autoload -Uz compinit; compinit -u -D; "
+        "print $_comps[kquant]; autoload +X _kquant && print loaded"
+    )
+    ran = subprocess.run(
+        ["zsh", "-f", "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert ran.stdout.splitlines() == ["_kquant", "loaded"], ran.stderr
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_every_option_is_in_every_script(name):
+    script = shell.completion(name)
+    for option in OPTIONS:
+        for flag in option.names:
+            assert flag.lstrip("-") in script
+
+
+def test_import_is_lazy_and_complete():
+    code = (
+        "import sys, kquant; print('numpy' in sys.modules)\n"
+        "print(kquant.Palette.__name__, kquant.histogram.__name__)\n"
+        "print(kquant.__version__)\n"
+        "print(sorted(set(kquant.__all__) - set(dir(kquant))))\n"
+        "try: kquant.nonsense\nexcept AttributeError as error: print(error)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines() == [
+        "False",
+        "Palette kquant.histogram",
+        kquant.__version__,
+        "[]",
+        "module 'kquant' has no attribute 'nonsense'",
+    ]
+
+
+def test_starting_is_quick():
+    """A picture of nothing takes its time in imports: see that they stay few."""
+    began = time.perf_counter()
+    code = "import kquant.cli, sys; print(len(sys.modules))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert int(ran.stdout) < 450
+    assert time.perf_counter() - began < 20
