@@ -1,0 +1,124 @@
+"""What a terminal shows, and what a pipe gets."""
+
+import os
+import re
+import subprocess
+import sys
+
+import oracle
+import pytest
+from PIL import Image
+
+from kquant import console
+from kquant.outcome import Totals
+
+pty = pytest.importorskip("pty", reason="terminals of POSIX")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        Image.fromarray(oracle.photo(1)).save(tmp_path / name)
+    (tmp_path / "bad.png").write_text("no image")
+    return tmp_path
+
+
+def on_terminal(folder, *arguments, without_rich=False, **environment):
+    """Run with stderr on a terminal; return what it shows, and the exit code."""
+    code = "import sys; from kquant.__main__ import main\n"
+    if without_rich:
+        code += "sys.modules['rich.console'] = None\n"
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{code}sys.exit(main())", *arguments],
+        cwd=folder, stdin=slave, stdout=slave, stderr=slave, close_fds=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", **environment},
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # how Linux says that it is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    return shown.decode(), process.wait(timeout=60)
+
+
+NAMES = "a.png", "b.png", "c.png", "bad.png"
+
+
+@pytest.mark.parametrize("without_rich", [False, True])
+def test_a_live_line_shows_how_far_it_is(folder, without_rich):
+    shown, code = on_terminal(folder, *NAMES, without_rich=without_rich)
+    assert code == 1
+    line = r"3/4  saved 0\.1 MB  \d+:\d\d left  c\.png"
+    assert re.search(line, shown)
+    assert "\x1b[31mfailed: bad.png: not an image" in shown  # in red
+    assert "4 files: 3 written, 1 failed" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--progress", "never", "--no-color"], {}),
+        (["--progress", "never"], {"NO_COLOR": "1"}),
+        ([], {"TERM": "dumb"}),
+        (["--quiet"], {"NO_COLOR": "1"}),
+    ],
+)
+def test_without_line_and_colours(folder, arguments, environment):
+    shown, code = on_terminal(folder, *NAMES, *arguments, **environment)
+    assert code == 1
+    assert "\x1b" not in shown
+    assert "left" not in shown
+    assert "failed: bad.png" in shown
+
+
+def test_one_file_needs_no_line(folder):
+    shown, code = on_terminal(folder, "a.png")
+    assert code == 0
+    assert len(shown.splitlines()) == 3
+    assert "\x1b" not in shown
+
+
+def test_a_pipe_gets_text_alone(folder):
+    ran = subprocess.run(
+        [sys.executable, "-m", "kquant", *NAMES],
+        cwd=folder, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.stdout == ""
+    assert "\x1b" not in ran.stderr
+    assert "\r" not in ran.stderr
+    assert len(ran.stderr.splitlines()) == 5
+    forced = subprocess.run(
+        [sys.executable, "-m", "kquant", "bad.png"], cwd=folder,
+        capture_output=True, text=True, env=os.environ | {"FORCE_COLOR": "1"},
+    )  # fmt: skip
+    assert forced.stderr.startswith("\x1b[31mkquant: bad.png")
+
+
+def test_an_image_is_not_written_to_a_terminal(folder):
+    for arguments in (["a.png", "-o", "-"], ["-"]):
+        shown, code = on_terminal(folder, *arguments)
+        assert code == 2
+        assert "an image is not written to a terminal" in shown
+        assert "PNG\r\n" not in shown
+
+
+def test_verbose_says_more(folder):
+    ran = subprocess.run(
+        [sys.executable, "-m", "kquant", "a.png", "-v", "-k", "9"],
+        cwd=folder, capture_output=True, text=True,
+    )  # fmt: skip
+    assert re.search(
+        r"quality \d+ of 100, \d+ iterations, converged, palette #", ran.stderr
+    )
+
+
+def test_a_total_of_nothing_is_no_percentage():
+    text = console._total(Totals(files=2))
+    assert "%" not in text
