@@ -239,7 +239,9 @@ class Rounded:
 
     def __init__(self, lloyd: Lloyd, space: Space, colors: np.ndarray) -> None:
         self.lloyd, self._space, self._colors = lloyd, space, colors
-        self.palette = space.colors(lloyd.centroids, colors.shape[1])
+        # Grey stays grey, though another colour may be nearer to a mean of two greys.
+        self._grey = bool((colors[:, :3] == colors[:, :1]).all())
+        self.palette = space.colors(lloyd.centroids, colors.shape[1], grey=self._grey)
 
     def optimize(self) -> None:
         """Round, assign, fill what is empty, until all entries are distinct and used.
@@ -258,8 +260,9 @@ class Rounded:
     def _round(self) -> None:
         lloyd, free = self.lloyd, self.lloyd.locked
         lloyd.update()
-        channels = self._colors.shape[1]
-        self.palette[free:] = self._space.colors(lloyd.centroids[free:], channels)
+        self.palette[free:] = self._space.colors(
+            lloyd.centroids[free:], self._colors.shape[1], grey=self._grey
+        )
         lloyd.centroids[free:] = self._space.entries(self.palette)[free:]
         lloyd.assign()
 

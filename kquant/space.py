@@ -43,6 +43,7 @@ LAB_ROOT = (216 / 24389, 24389 / 27 / 116, 16 / 116)
 LAB_UNIT = 78.0
 
 STEPS = np.array(list(product((0, -1, 1), repeat=3)))
+GREY_STEPS = np.array([[0] * 3, [-1] * 3, [1] * 3])
 
 
 class Space:
@@ -94,8 +95,10 @@ class Space:
         entries[:, : len(coords)] = coords.T
         return entries
 
-    def colors(self, centroids: np.ndarray, channels: int) -> np.ndarray:
-        """(k, CHANNELS) int16 -> (k, channels) uint8: the nearest colours.
+    def colors(
+        self, centroids: np.ndarray, channels: int, *, grey: bool = False
+    ) -> np.ndarray:
+        """(k, CHANNELS) int16 -> (k, channels) uint8: the nearest colours, or greys.
 
         Only operations that give the same on every machine, as in the kernel.
         """
@@ -107,19 +110,21 @@ class Space:
             alpha = alpha.clip(0, 255)
             part = alpha.clip(1)
             at = (2 * 255 * (at - self._middle) + part) // (2 * part) + self._middle
-        colors = np.hstack([self._nearest(at.clip(0, MOST)), alpha])
+        colors = np.hstack([self._nearest(at.clip(0, MOST), grey), alpha])
         if channels == 4:
             colors[colors[:, 3] == 0] = 0
         return colors.astype(np.uint8)
 
-    def _nearest(self, at: np.ndarray) -> np.ndarray:
+    def _nearest(self, at: np.ndarray, grey: bool) -> np.ndarray:
         """(k, 3) coordinates -> (k, 3) values 0..255 of the nearest opaque colours."""
         if self._plain:
             return (at + _kernel.ONE // 2) // _kernel.ONE
-        guess = self._guess(at.astype(np.float64))
+        guess, steps = self._guess(at.astype(np.float64)), STEPS
+        if grey:
+            guess, steps = guess[:, [1, 1, 1]], GREY_STEPS
         # The guess is right to a step or two: look around until nothing is nearer.
         for _ in range(3):
-            around = (guess[:, np.newaxis] + STEPS).clip(0, 255)
+            around = (guess[:, np.newaxis] + steps).clip(0, 255)
             flat = around.reshape(-1, 3).astype(np.uint8)
             reached = self.entries(flat)[:, :3].reshape(around.shape)
             distances = ((reached - at[:, np.newaxis]) ** 2).sum(axis=2)

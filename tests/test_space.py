@@ -121,3 +121,14 @@ def test_other_spaces_are_refused(space, error):
         kquant.quantize(oracle.photo(1), space=space)
     with pytest.raises(error, match="space must be"):
         kquant.Palette(["#000"]).map(oracle.photo(1), space=space)
+
+
+@pytest.mark.parametrize("name", ["srgb", "linear", "oklab", "lab"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_grey_stays_grey(name, alpha):
+    for seed, colors in enumerate((2, 7, 40)):
+        image = oracle.photo(seed)[..., [0, 0, 0]]
+        if alpha:
+            image = np.dstack([image, oracle.photo(seed)[..., 1]])
+        palette = np.asarray(kquant.quantize(image, colors, space=name).palette)
+        assert np.ptp(palette[:, :3].astype(int), axis=1).max() == 0
