@@ -14,6 +14,7 @@ def main() -> int:
         except OSError:  # nobody reads it
             sys.stdout = None
         return 0
+    import gc
     import os
     import signal
 
@@ -21,8 +22,10 @@ def main() -> int:
         # NumPy starts threads for matrices, of which there are none, and waits for
         # them: a third of the time that a small picture takes.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()  # which would look through all that is imported, many times
     from .cli import main as run
 
+    gc.enable()
     signal.signal(signal.SIGTERM, _terminate)
     return run(sys.argv[1:])
 
