@@ -393,9 +393,11 @@ def as_colors(colors: Colors, name: str = "palette") -> np.ndarray:
             raise InvalidTypeError(
                 f"{name} must be hex strings or tuples of 0..255: {error}"
             ) from None
+    if colors.ndim and len(colors) == 0:
+        raise InvalidValueError(f"{name} must have 1..{MAX_COLORS} colours, got 0")
     if colors.ndim != 2 or colors.shape[1] not in (3, 4):
         raise InvalidValueError(f"{name} must be (K, 3|4), got shape {colors.shape}")
-    if not 1 <= len(colors) <= MAX_COLORS:
+    if len(colors) > MAX_COLORS:
         raise InvalidValueError(
             f"{name} must have 1..{MAX_COLORS} colours, got {len(colors)}"
         )

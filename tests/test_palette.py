@@ -113,7 +113,7 @@ def test_repeated_colors_are_kept():
 @pytest.mark.parametrize(
     ("colors", "error", "what"),
     [
-        ([], ValueError, "palette must be"),
+        ([], ValueError, r"palette must have 1\.\.256 colours, got 0"),
         (np.zeros((0, 3), np.uint8), ValueError, "1..256 colours, got 0"),
         (np.zeros((257, 3), np.uint8), ValueError, "1..256 colours, got 257"),
         (np.zeros((4, 5), np.uint8), ValueError, "palette must be"),

@@ -89,7 +89,7 @@ def test_locked_colors_with_alpha():
         ({"colors": 1, "lock": ["#000", "#fff"]}, ValueError, "lock must have at most"),
         ({"lock": "#000000"}, TypeError, "lock must be a list"),
         ({"lock": ["#00"]}, ValueError, "lock colour '#00'"),
-        ({"lock": []}, ValueError, r"lock must be"),
+        ({"lock": []}, ValueError, r"lock must have 1\.\.256 colours, got 0"),
         ({"lock": [(1, 2, 300)]}, ValueError, "lock must be of 0..255"),
         ({"lock": ["#ff000080"]}, ValueError, "lock must be opaque"),
     ],
