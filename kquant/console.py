@@ -231,7 +231,7 @@ def _warnings(outcome: Outcome) -> list[str]:
     """Say what a user should know: notes, and the region that came out badly."""
     if outcome.report is None:
         return []
-    warnings = [f"{outcome.source}: {note}" for note in outcome.report.notes]
+    warnings = [f"{outcome.source}: {note}." for note in outcome.report.notes]
     image = outcome.report.image
     if outcome.fixed_palette or image.max_error < BAD:
         return warnings

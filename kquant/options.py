@@ -373,7 +373,7 @@ def _find(name):
     if name in BY_NAME:
         return BY_NAME[name]
     near = [known for known in BY_NAME if len(name) > 3 and known.startswith(name)]
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    hint = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise UsageError(f"unknown option {name}{hint}")
 
 
