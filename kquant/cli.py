@@ -21,7 +21,7 @@ from .batch import (
 )
 from .console import Console, complain
 from .decode import Reading, count_pixels_of, read_mask, read_picture
-from .disk import read_file
+from .disk import make_folder, read_file
 from .encode import Writing
 from .errors import InvalidTypeError, InvalidValueError, KquantError, QualityError
 from .histogram import Histogram
@@ -281,7 +281,7 @@ class Run:
         if job.target == STREAM:
             target = BytesIO()
         elif self._values.get("out_dir") and not self._values.get("dry_run"):
-            os.makedirs(os.path.dirname(job.target) or os.curdir, exist_ok=True)
+            make_folder(os.path.dirname(job.target) or os.curdir)
         if job.in_place:
             options.setdefault("min_saving", 0.0)
             if self._values.get("in_place"):

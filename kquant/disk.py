@@ -84,6 +84,24 @@ def check_target(path: PathLike, *, force: bool) -> Path:
     return target
 
 
+def make_folder(path: PathLike) -> None:
+    """Make a directory, and those that it is in, where they are not there.
+
+    Raises
+    ------
+    ImageFileError
+        If that cannot be.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise ImageFileError(
+            path,
+            f"cannot be made a directory ({error.strerror or error})",
+            "Choose another place",
+        ) from None
+
+
 def hard_links(path: PathLike) -> int:
     """Count the names of a file; 1 if there is none."""
     try:
