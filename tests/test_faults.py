@@ -679,6 +679,8 @@ BATCHES = [
          changed="a.png c.png"),
     Case("one bad file, to a new directory", "--out-dir new a.png b.png c.png", 1,
          NO_B, prepare=BAD, new="new new/a.png new/c.png"),
+    Case("one bad file, and --shared-palette", "--shared-palette a.png b.png c.png", 1,
+         NO_B, prepare=BAD, new="a-kq.png c-kq.png"),
     Case("one bad file, and --json", "--json a.png b.png c.png", 1, NO_B, prepare=BAD,
          new="a-kq.png c-kq.png", check=lambda out: is_json(out)),
     Case("one bad file, and --quiet", "-q a.png b.png c.png", 1, NO_B, prepare=BAD,
