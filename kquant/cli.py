@@ -22,14 +22,13 @@ from .batch import (
 from .console import Console, complain
 from .decode import Reading, count_pixels_of, read_mask, read_picture
 from .disk import make_folder, read_file
-from .encode import Writing
 from .errors import InvalidTypeError, InvalidValueError, KquantError, QualityError
 from .histogram import Histogram
 from .options import UsageError, full_help, help_text, parse
 from .outcome import FAILED, INTERRUPTED, USAGE, Outcome, Totals
 from .palette import Palette
 from .parallel import allowed_cores
-from .pipeline import check_options, quantize_file
+from .pipeline import check_file_options, quantize_file
 
 # Options that say how a file is read, how its palette is made, and which are of
 # `quantize_file` only: what is not here is about files and how the run goes.
@@ -41,10 +40,8 @@ QUANTIZE = (
     *FITTING, "dither", "palette", "weights", "transparent_rgb", "bits", "order",
     "transparent_index", "quality", "min_psnr", "max_mse",
 )  # fmt: skip
-FILE = (
-    *READING, "max_bytes", "min_saving", "strip", "optimize", "preserve", "dry_run",
-    "force",
-)  # fmt: skip
+CHECKED = (*READING, "max_bytes", "min_saving", "strip", "optimize")
+FILE = (*CHECKED, "preserve", "dry_run", "force")
 
 
 class StoppedError(Exception):
@@ -183,9 +180,7 @@ class Run:
                 values[name] = Palette.of(values[name], name)
         if "weights" in values:
             values["weights"] = read_mask(values["weights"])
-        check_options(**{"colors": 256, **self._given(QUANTIZE)})
-        Reading(**self._given(READING))
-        Writing(**self._given(("optimize",)))
+        check_file_options(**self._given((*QUANTIZE, *CHECKED, "threads")))
         shared = values.get("shared_palette")
         goals = ("palette", "quality", "min_psnr", "max_mse", "max_bytes", "weights")
         if shared and (other := [name for name in goals if name in values]):

@@ -497,15 +497,11 @@ def quantize_file(
         If no result reaches what `quality`, `max_bytes` or the like demand.
     """
     began = time.perf_counter()
-    reading = Reading(icc, max_pixels, allow_truncated, frames)
-    writing = Writing(strip, optimize)
-    most = check_max_bytes(max_bytes)
-    _check_min_saving(min_saving)
-    plan = check_options(colors, **options)
-    if most is not None and plan.goal is not None:
-        raise InvalidValueError(f"max_bytes and {plan.goal.asked}: give one goal")
-    if most is not None and plan.recipe.guard is not None:
-        raise InvalidValueError("max_bytes and max_error: give one of them")
+    reading, writing, plan, most = check_file_options(
+        colors, icc=icc, max_pixels=max_pixels, allow_truncated=allow_truncated,
+        frames=frames, max_bytes=max_bytes, min_saving=min_saving, strip=strip,
+        optimize=optimize, **options,
+    )  # fmt: skip
     if target is None:
         name = Path(source_name(source))
         target = name.parent / f"{name.stem}-kq.png"
@@ -658,3 +654,30 @@ def check_options(colors: int, **options: Unpack[Options]) -> _Plan:
     for later in ("image", "threads", "progress"):
         del given.arguments[later]
     return _Plan.make(**given.arguments)
+
+
+def check_file_options(
+    colors: int = MAX_COLORS,
+    *,
+    icc: str = "convert",
+    max_pixels: int | None = None,
+    allow_truncated: bool = False,
+    frames: str = "refuse",
+    max_bytes: int | None = None,
+    min_saving: float | None = None,
+    strip: bool = False,
+    optimize: int | None = None,
+    **options: Unpack[Options],
+) -> tuple[Reading, Writing, _Plan, int | None]:
+    """Refuse wrong arguments of `quantize_file` before there is a file."""
+    reading = Reading(icc, max_pixels, allow_truncated, frames)
+    writing = Writing(strip, optimize)
+    most = check_max_bytes(max_bytes)
+    _check_min_saving(min_saving)
+    Workers(options.get("threads"))
+    plan = check_options(colors, **options)
+    if most is not None and plan.goal is not None:
+        raise InvalidValueError(f"max_bytes and {plan.goal.asked}: give one goal")
+    if most is not None and plan.recipe.guard is not None:
+        raise InvalidValueError("max_bytes and max_error: give one of them")
+    return reading, writing, plan, most
