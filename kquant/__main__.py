@@ -1,10 +1,12 @@
 """The door to the command line: `python -m kquant` and the script `kquant`."""
 
+import os
 import sys
 
 
 def main() -> int:
     """Run the command line; the help at once, without what it does not need."""
+    _open_streams()
     if sys.argv[1:] in (["-h"], ["--help"]):
         from .options import help_text
 
@@ -15,7 +17,6 @@ def main() -> int:
             sys.stdout = None
         return 0
     import gc
-    import os
     import signal
 
     if sys.argv[1:2] != ["bench"]:
@@ -33,6 +34,22 @@ def main() -> int:
 def _terminate(number: int, frame: object) -> None:
     """Leave as by Ctrl-C, so that no temporary file stays."""
     sys.exit(128 + number)
+
+
+def _open_streams() -> None:
+    """Open the standard streams that are closed, in the order of their numbers.
+
+    Else the files that we open would take these numbers, and what a library prints
+    would go into a picture. Nothing comes from such a stdin, a stderr swallows what it
+    gets, and a stdout refuses it: whoever asked for an image there must know.
+    """
+    for name, mode, flags in (
+        ("stdin", "r", os.O_RDONLY),
+        ("stdout", "w", os.O_RDONLY),
+        ("stderr", "w", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
 
 
 if __name__ == "__main__":

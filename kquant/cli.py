@@ -22,7 +22,13 @@ from .batch import (
 from .console import Console, complain
 from .decode import Reading, count_pixels_of, read_mask, read_picture
 from .disk import make_folder, read_file
-from .errors import InvalidTypeError, InvalidValueError, KquantError, QualityError
+from .errors import (
+    ImageFileError,
+    InvalidTypeError,
+    InvalidValueError,
+    KquantError,
+    QualityError,
+)
 from .histogram import Histogram
 from .options import UsageError, full_help, help_text, parse
 from .outcome import FAILED, INTERRUPTED, USAGE, Outcome, Totals
@@ -87,6 +93,21 @@ def main(arguments: list[str] | None = None) -> int:
 def _silence(stream: TextIO) -> None:
     """Let what a stream still holds go nowhere, or Python complains when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _send(content: bytes) -> None:
+    """Write an image to stdout: now, as an error that comes later is of no file."""
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        _silence(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            raise ImageFileError(
+                "standard output",
+                f"cannot be written ({error.strerror})",
+                "Check where it goes",
+            ) from None
 
 
 def _run(arguments: list[str]) -> int:
@@ -267,7 +288,8 @@ class Run:
             if "verbose" in self._values and not isinstance(error, KquantError):
                 raise
             if isinstance(error, QualityError):
-                self._pass_through(job)
+                with contextlib.suppress(ImageFileError):  # one problem is enough
+                    self._pass_through(job)
             return Outcome(**outcome, error=error)
 
     def _work(self, job: Job) -> Any:
@@ -290,7 +312,7 @@ class Run:
         )
         if job.target == STREAM and not self._values.get("dry_run"):
             if report.status == "written":
-                sys.stdout.buffer.write(target.getvalue())
+                _send(target.getvalue())
             else:
                 self._pass_through(job)
         return report
@@ -311,7 +333,7 @@ class Run:
             with contextlib.suppress(KquantError):
                 content = read_file(job.source)
         if content:
-            sys.stdout.buffer.write(content)
+            _send(content)
 
     def _check_stop(self, stage: str, fraction: float) -> None:
         if self._stop.is_set():
