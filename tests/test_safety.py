@@ -1,0 +1,437 @@
+"""Files are safe: real processes are killed, interrupted, raced and run out of room.
+
+Whatever happens, a name holds what it held before, or the complete new file.
+"""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+from PIL import Image
+
+from kquant import cli
+
+pytestmark = pytest.mark.skipif(
+    os.name != "posix", reason="signals, links, modes and limits are of POSIX"
+)
+
+UNFINISHED = ".kquant-unfinished-"
+OLD = b"what somebody had"
+ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # as __main__ has it
+
+
+def png(seed, height=30, width=40):
+    file = io.BytesIO()
+    Image.fromarray(oracle.photo(seed, height, width)).save(file, "PNG")
+    return file.getvalue()
+
+
+def is_complete(content):
+    """Whether it is an indexed image that can be decoded to the end."""
+    image = Image.open(io.BytesIO(content))
+    image.load()
+    return image.mode == "P"
+
+
+def held(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def split(files):
+    """Tell apart what kquant left unfinished and all the rest."""
+    unfinished = {name for name in files if name.startswith(UNFINISHED)}
+    return unfinished, {n: files[n] for n in files if n not in unfinished}
+
+
+def start(*arguments, cwd, script=None, **options):
+    """Start kquant, or a script, with signals as in a terminal."""
+    if script is None:
+        command = [sys.executable, "-m", "kquant", *map(str, arguments)]
+    else:
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+    with handled(signal.SIGINT, signal.default_int_handler):
+        return subprocess.Popen(
+            command, cwd=cwd, env=ENVIRONMENT,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def handled(number, how):
+    """Have a signal handled in some way, which a child inherits if it is ignored."""
+    before = signal.signal(number, how)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def finish(process):
+    """Return the exit code and what was printed to stderr."""
+    error = process.communicate(timeout=60)[1].decode()
+    return process.returncode, error
+
+
+# ---- killed
+
+
+KILLED = Path(__file__).with_name("killed.py")
+
+
+def killed_everywhere(folder, *arguments):
+    """Yield the step of each kill, and what was there then; the whole run first."""
+    ran = subprocess.run(
+        [sys.executable, KILLED, *arguments],
+        cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=60, check=True,
+    )  # fmt: skip
+    for line in ran.stdout.splitlines():
+        row = json.loads(line)
+        files = {
+            name: text if text.startswith("->") else bytes.fromhex(text)
+            for name, text in row["held"].items()
+        }
+        yield row["step"], files
+
+
+@pytest.mark.parametrize(
+    ("arguments", "target"),
+    [
+        ("in.png", "in-kq.png"),
+        ("in.png --preserve", "in-kq.png"),
+        ("in.png -o old.png --force", "old.png"),
+        ("in.png -o old.png --force --preserve", "old.png"),
+        ("in.png -o link.png --force", "real.png"),
+        ("in.png -o a.gif", "a.gif"),
+        ("in.png -i -k 4", "in.png"),
+    ],
+)
+def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(
+    tmp_path, arguments, target
+):
+    before = tmp_path / "before"
+    before.mkdir()
+    (before / "in.png").write_bytes(png(1))
+    (before / "old.png").write_bytes(OLD)
+    (before / "real.png").write_bytes(OLD)
+    (before / "link.png").symlink_to("real.png")
+    (_, complete), *kills = killed_everywhere(tmp_path, *arguments.split())
+    was = held(before) | {"link.png": "-> real.png"}
+    assert is_complete(complete[target])
+    assert complete == was | {target: complete[target]}
+    states = set()
+    for step, files in kills:
+        unfinished, rest = split(files)
+        assert len(unfinished) <= 1, step
+        assert rest in (was, complete), step
+        states.add((bool(unfinished), rest == complete))
+    steps = {step for step, _ in kills}
+    last = "replace" if target in was else "link"
+    assert {"in the middle of write", f"before {last}", f"after {last}"} <= steps
+    assert {"before fsync", "after fsync", "before unlink"} <= steps
+    assert {(False, False), (True, False), (False, True)} <= states
+
+
+def test_without_hard_links_a_kill_may_leave_an_empty_new_file(tmp_path):
+    # FAT and some network disks: the name is taken first, then filled. What was
+    # there before is safe all the same.
+    before = tmp_path / "before"
+    before.mkdir()
+    (before / "in.png").write_bytes(png(1))
+    (_, complete), *kills = killed_everywhere(tmp_path, "--no-links", "in.png")
+    was = held(before)
+    for step, files in kills:
+        unfinished, rest = split(files)
+        assert len(unfinished) <= 1, step
+        assert rest in (was, was | {"in-kq.png": b""}, complete), step
+
+
+def test_a_kill_at_any_time_leaves_the_old_file_or_the_new_one(tmp_path):
+    original = png(1, 300, 400)
+    path = tmp_path / "big.png"
+    path.write_bytes(original)
+    began = time.monotonic()
+    assert finish(start("-i", "big.png", cwd=tmp_path))[0] == 0
+    usual = time.monotonic() - began
+    new = path.read_bytes()
+    assert is_complete(new)
+    for i in range(20):
+        path.write_bytes(original)
+        process = start("-i", "big.png", cwd=tmp_path)
+        # The first half of the time is Python's own.
+        time.sleep(usual * (0.5 + i / 40))
+        process.kill()
+        finish(process)
+        unfinished, rest = split(held(tmp_path))
+        assert len(unfinished) <= 1
+        assert rest.keys() == {"big.png"}
+        assert rest["big.png"] in (original, new)
+        for name in unfinished:
+            (tmp_path / name).unlink()
+
+
+# ---- no room
+
+LIMITED = """
+import resource, sys
+from kquant import cli
+most = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+WAYS = {
+    "new": ("in.png -o a.png", "a.png", False),
+    "force": ("in.png -o a.png --force", "a.png", True),
+    "in place": ("a.png --in-place -k 16", "a.png", True),
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request, tmp_path):
+    """A folder, arguments, and what is in the folder when they are done."""
+    arguments, target, there = WAYS[request.param]
+    (tmp_path / "in.png").write_bytes(png(1))
+    if there:
+        (tmp_path / target).write_bytes(png(2))
+    return tmp_path, arguments.split(), target
+
+
+@pytest.mark.parametrize("part", [0, 0.5, 1])
+def test_a_file_that_may_not_be_so_long_is_not_begun(way, part):
+    folder, arguments, target = way
+    before = held(folder)
+    ran = start("1000000", *arguments, cwd=folder, script=LIMITED)
+    assert finish(ran)[0] == 0
+    whole = (folder / target).read_bytes()
+    (folder / target).unlink()
+    for name, content in before.items():
+        (folder / name).write_bytes(content)
+    most = max(0, round(part * len(whole)) - 1)
+    code, error = finish(start(most, *arguments, cwd=folder, script=LIMITED))
+    assert code == 1
+    assert error.startswith(f"kquant: {target}: cannot be written (")
+    assert error.endswith("). Check the disk.\n")
+    assert held(folder) == before
+
+
+@contextlib.contextmanager
+def small_disk(folder):
+    """Mount a disk of 256 kB, if we may."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("only root can mount a disk to be filled, and not everywhere")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("left", [0, 4096])
+def test_a_full_disk_loses_nothing(tmp_path, left):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with small_disk(disk):
+        for i, name in enumerate(("in.png", "old.png")):
+            (disk / name).write_bytes(png(i, 90, 120))
+        room = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        (disk / "filler").write_bytes(bytes(room - left))
+        before = held(disk)
+        for arguments in (
+            ["in.png"], ["in.png", "-f", "-o", "old.png"], ["-i", "in.png"],
+        ):  # fmt: skip
+            code, error = finish(start(*arguments, cwd=disk))
+            assert code == 1
+            assert error.count("\n") == 1
+            assert ": cannot be written (No space left on device)." in error
+            assert held(disk) == before
+        (disk / "filler").unlink()
+        assert finish(start("-i", "in.png", cwd=disk))[0] == 0
+        assert is_complete((disk / "in.png").read_bytes())
+
+
+# ---- two at a time
+
+# Both have written their temporary files before either gives its the name.
+TOGETHER = """
+import errno, os, sys, time
+from kquant import cli
+me, links = sys.argv[1], sys.argv[2] == "links"
+sync, met = os.fsync, []
+def meet(handle):
+    sync(handle)
+    if not met:
+        met.append(open(f"../here-{me}", "x"))
+        end = time.monotonic() + 30
+        while not all(map(os.path.exists, ("../here-a", "../here-b"))):
+            assert time.monotonic() < end
+            time.sleep(0.001)
+os.fsync = meet
+def without(*_):
+    raise OSError(errno.EPERM, "Operation not permitted")
+if not links:
+    os.link = without
+sys.exit(cli.main([f"{me}.png", "-o", "out.png", *sys.argv[3:]]))
+"""
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A folder with two pictures, and what becomes of them."""
+    folder, results = tmp_path / "work", {}
+    folder.mkdir()
+    for i, name in enumerate(("a.png", "b.png")):
+        (folder / name).write_bytes(png(i))
+        assert cli.main([str(folder / name), "-q", "-o", str(folder / "out.png")]) == 0
+        results[name] = (folder / "out.png").read_bytes()
+        (folder / "out.png").unlink()
+    return folder, results
+
+
+@pytest.mark.parametrize("links", ["links", "no links"])
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_of_two_that_write_one_name_at_once(pair, links, force):
+    folder, results = pair
+    ran = [start(me, links, *force, cwd=folder, script=TOGETHER) for me in ("a", "b")]
+    ends = [finish(process) for process in ran]
+    files = held(folder)
+    assert files.keys() == {"a.png", "b.png", "out.png"}
+    if force:
+        assert [code for code, _ in ends] == [0, 0]
+        assert files["out.png"] in results.values()
+        return
+    codes = dict(zip(("a.png", "b.png"), ends, strict=True))
+    (winner,) = (name for name in codes if codes[name][0] == 0)
+    (loser,) = (name for name in codes if codes[name][0] == 15)
+    assert files["out.png"] == results[winner]
+    assert codes[loser][1] == (
+        f"kquant: {loser}: out.png exists. "
+        "Use --force to overwrite or -o for another name.\n"
+    )
+
+
+def test_of_two_that_just_start_one_wins(pair):
+    folder, results = pair
+    for _ in range(3):
+        ran = {me: start(me, "-o", "out.png", cwd=folder) for me in results}
+        codes = {me: finish(process)[0] for me, process in ran.items()}
+        assert sorted(codes.values()) == [0, 15]
+        (winner,) = (me for me in codes if codes[me] == 0)
+        assert held(folder).keys() == {"a.png", "b.png", "out.png"}
+        assert (folder / "out.png").read_bytes() == results[winner]
+        (folder / "out.png").unlink()
+
+
+# ---- interrupted
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A folder with pictures that take some time."""
+    for i in range(12):
+        noise = np.random.default_rng(i).integers(0, 256, (300, 400, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{i:02}.png", compress_level=0)
+    return tmp_path
+
+
+def wait_for_the_first(process):
+    """Wait until a file is done, as the report says."""
+    assert b'"written"' in process.stdout.readline()
+
+
+STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+@pytest.mark.parametrize(("number", "code"), STOPS)
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_batch_that_is_stopped_leaves_no_file_incomplete(
+    many, number, code, in_place
+):
+    before = held(many)
+    options = ["-i"] if in_place else []
+    with handled(number, signal.SIG_DFL):
+        process = start(*options, *before, "--jobs", "2", "--json", cwd=many)
+    wait_for_the_first(process)
+    process.send_signal(number)
+    got, error = finish(process)
+    assert got == code
+    assert "Traceback" not in error
+    after = held(many)
+    new = {name for name in after if after[name] != before.get(name)}
+    assert 1 <= len(new) < len(before)
+    assert all(is_complete(after[name]) for name in new)
+    allowed = before.keys() | {name.replace(".png", "-kq.png") for name in before}
+    assert before.keys() <= after.keys() <= allowed
+
+
+# ---- what a file is besides its bytes
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("in.png").write_bytes(png(1))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-i", "a.png"], ["-f", "in.png", "-o", "a.png"]]
+)
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o604, 0o444])
+def test_a_file_that_is_replaced_keeps_its_mode(folder, arguments, mode):
+    Path("a.png").write_bytes(png(2))
+    os.chmod("a.png", mode)
+    assert cli.main([*arguments, "-k", "4"]) == 0
+    assert is_complete(Path("a.png").read_bytes())
+    assert stat.S_IMODE(os.stat("a.png").st_mode) == mode
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["in.png"], ["in.png", "-fo", "in-kq.png"], ["in.png", "-i"]],
+)
+def test_preserve_keeps_mode_and_times(folder, arguments):
+    if "-fo" in arguments:
+        Path("in-kq.png").write_bytes(OLD)
+        os.chmod("in-kq.png", 0o644)
+    os.chmod("in.png", 0o640)
+    times = (1_000_000_000_000_000_000, 1_234_567_890_000_000_000)
+    os.utime("in.png", ns=times)
+    assert cli.main([*arguments, "-k", "4", "--preserve"]) == 0
+    target = os.stat("in.png" if "-i" in arguments else "in-kq.png")
+    assert stat.S_IMODE(target.st_mode) == 0o640
+    assert target.st_mtime_ns == times[1]
+
+
+def test_the_second_name_of_a_file_keeps_the_old_content(folder, capsys):
+    os.link("in.png", "second.png")
+    before = Path("second.png").read_bytes()
+    assert cli.main(["-i", "in.png", "-k", "4"]) == 0
+    assert Path("second.png").read_bytes() == before
+    assert is_complete(Path("in.png").read_bytes())
+    assert "warning: in.png: in.png had 2 names" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["-i", "link.png"], ["-i", "deep/link.png"]])
+def test_links_stay_links(folder, arguments):
+    os.mkdir("deep")
+    os.symlink("in.png", "link.png")
+    os.symlink("../link.png", "deep/link.png")
+    assert cli.main([*arguments, "-k", "4"]) == 0
+    assert (os.readlink("link.png"), os.readlink("deep/link.png")) == (
+        "in.png", "../link.png",
+    )  # fmt: skip
+    assert is_complete(Path("in.png").read_bytes())
+    assert not Path("in.png").is_symlink()
+    assert os.listdir("deep") == ["link.png"]
