@@ -5,6 +5,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 import zlib
 
 import oracle
@@ -100,7 +101,9 @@ def test_ctrl_c_while_it_waits_for_input_ends_with_130(folder):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored
     process = start("in.fifo", cwd=folder)
     signal.signal(signal.SIGINT, before)
-    with open("in.fifo", "wb"):  # waits until it reads
+    with open("in.fifo", "wb"):  # waits until it opens it
+        # Python sees a signal that comes just before it reads only after that.
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"", b"")
