@@ -19,15 +19,20 @@ def main() -> int:
     import gc
     import signal
 
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # as nohup does
+            signal.signal(number, _terminate)
     if sys.argv[1:2] != ["bench"]:
         # NumPy starts threads for matrices, of which there are none, and waits for
         # them: a third of the time that a small picture takes.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()  # which would look through all that is imported, many times
-    from .cli import main as run
-
+    try:
+        from .cli import main as run
+    except KeyboardInterrupt:  # which `run` takes for itself
+        return 130
     gc.enable()
-    signal.signal(signal.SIGTERM, _terminate)
     return run(sys.argv[1:])
 
 

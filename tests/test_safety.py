@@ -350,7 +350,7 @@ def wait_for_the_first(process):
     assert b'"written"' in process.stdout.readline()
 
 
-STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
 @pytest.mark.parametrize(("number", "code"), STOPS)
@@ -373,6 +373,31 @@ def test_a_batch_that_is_stopped_leaves_no_file_incomplete(
     assert all(is_complete(after[name]) for name in new)
     allowed = before.keys() | {name.replace(".png", "-kq.png") for name in before}
     assert before.keys() <= after.keys() <= allowed
+
+
+def test_with_nohup_it_goes_on_when_the_terminal_closes(many):
+    names = sorted(held(many))[:4]
+    with handled(signal.SIGHUP, signal.SIG_IGN):
+        process = start(*names, "--jobs", "2", "--json", cwd=many)
+    wait_for_the_first(process)
+    process.send_signal(signal.SIGHUP)
+    assert finish(process)[0] == 0
+    assert len(held(many)) == 12 + len(names)
+
+
+def test_ctrl_c_while_it_starts_prints_nothing(tmp_path):
+    script = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'kquant.cli':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from kquant.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    process = start("in.png", cwd=tmp_path, script=script)
+    assert finish(process) == (130, "")
 
 
 # ---- what a file is besides its bytes
