@@ -125,7 +125,8 @@ def write_file(
     path : str or path-like
     content : bytes
     force : bool
-        Whether an existing file may be replaced; it keeps its mode.
+        Whether an existing file may be replaced; it keeps its mode and, as far as
+        the system lets us, its owner and group.
     like : os.stat_result, optional
         Of a file whose mode and times the new one gets.
 
@@ -146,12 +147,15 @@ def write_file(
             0o666,
         )
         with open(handle, "w+b") as file:
-            before = like
-            if force and before is None:
+            before = None
+            if force:
                 with contextlib.suppress(FileNotFoundError):
                     before = os.stat(target)
-            if before is not None:  # before there is anything to read
-                os.chmod(temporary, stat.S_IMODE(before.st_mode))
+            if before is not None:
+                _keep_owner(temporary, before)
+            mode = like or before
+            if mode is not None:  # before there is anything to read
+                os.chmod(temporary, stat.S_IMODE(mode.st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -180,6 +184,20 @@ def write_file(
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+
+
+def _keep_owner(temporary: Path, before: os.stat_result) -> None:
+    """Give a file to those who had the one that it is going to replace.
+
+    Else a picture that root makes smaller is no longer its user's. Others than root
+    may at most choose the group.
+    """
+    if not hasattr(os, "chown"):  # Windows
+        return
+    for owner in (before.st_uid, -1):
+        with contextlib.suppress(OSError):
+            os.chown(temporary, owner, before.st_gid)
+            return
 
 
 def _rename_new(temporary: Path, target: Path) -> None:

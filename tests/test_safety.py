@@ -439,6 +439,38 @@ def test_preserve_keeps_mode_and_times(folder, arguments):
     assert target.st_mtime_ns == times[1]
 
 
+@pytest.mark.skipif(
+    os.name == "posix" and os.geteuid() != 0,
+    reason="only root can give files to others",
+)
+@pytest.mark.parametrize(
+    "arguments", [["-i", "a.png"], ["-f", "--preserve", "in.png", "-o", "a.png"]]
+)
+def test_a_file_that_root_replaces_stays_its_owners(folder, arguments):
+    Path("a.png").write_bytes(png(2))
+    os.chown("a.png", 12345, 23456)
+    os.chmod("a.png", 0o640)
+    assert cli.main([*arguments, "-k", "4"]) == 0
+    assert is_complete(Path("a.png").read_bytes())
+    after = os.stat("a.png")
+    assert (after.st_uid, after.st_gid) == (12345, 23456)
+
+
+def test_a_file_that_one_may_not_give_away_is_replaced_all_the_same(
+    folder, monkeypatch
+):
+    asked = []
+
+    def refuse(path, owner, group):
+        asked.append(owner)
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    assert cli.main(["-i", "in.png", "-k", "4"]) == 0
+    assert asked == [os.geteuid(), -1]
+    assert is_complete(Path("in.png").read_bytes())
+
+
 def test_the_second_name_of_a_file_keeps_the_old_content(folder, capsys):
     os.link("in.png", "second.png")
     before = Path("second.png").read_bytes()
