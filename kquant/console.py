@@ -68,6 +68,11 @@ class Console:
         Whether a live line is welcome on a terminal.
     report : str, optional
         Where JSON Lines go: a file, or "-" for stdout.
+
+    Attributes
+    ----------
+    failed : bool
+        Whether the report could not be written.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Console:
         report: str | None = None,
     ) -> None:
         self._count, self._quiet, self._verbose = count, quiet, verbose
+        self.failed = False
         self._color = color and _wants_color(sys.stderr)
         self._live = _no_line
         if live and not quiet and count > 1 and _is_terminal(sys.stderr):
@@ -127,6 +133,13 @@ class Console:
             print(json.dumps(value), file=self._report, flush=True)
         except BrokenPipeError:  # nobody reads on; the files are still to be done
             self._report = None
+        except OSError as error:
+            if self._report is sys.stdout:
+                raise
+            with contextlib.suppress(OSError):
+                self._report.close()
+            self._report, self.failed = None, True
+            self._print(f"kquant: --json: cannot be written ({error.strerror}).", RED)
 
     def _print(self, text: str, color: str) -> None:
         if color and self._color:

@@ -149,9 +149,9 @@ def read_pixels(path: PathLike) -> np.ndarray:
     return read_picture(path).pixels
 
 
-def read_mask(path: PathLike) -> np.ndarray:
+def read_mask(path: PathLike, how: Reading = Reading()) -> np.ndarray:
     """Decode an image file to (H, W) int64, the luma 0..255 of its pixels."""
-    pixels = read_pixels(path)[..., :3].astype(np.int64)
+    pixels = read_picture(path, how).pixels[..., :3].astype(np.int64)
     return (pixels @ np.array([299, 587, 114]) + 500) // 1000
 
 
@@ -281,13 +281,18 @@ def _decode(
     except ImageFileError:
         raise
     except UnidentifiedImageError:
+        file.seek(0)
+        if not file.read(1):
+            raise ImageFileError(path, "is empty", "Get another copy") from None
         problem = "not an image kquant reads"
         advice = f"It reads {', '.join(FORMATS)}"
     except MemoryError:
         problem, advice = "not enough memory to decode it", "Scale it down first"
     except Exception as error:
         problem = f"truncated or damaged ({error})"
-        advice = "Get an undamaged copy, or take what is there (allow_truncated)"
+        advice = "Get an undamaged copy"
+        if not how.allow_truncated:
+            advice += ", or take what is there (--allow-truncated)"
     raise ImageFileError(path, problem, advice)
 
 

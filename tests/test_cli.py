@@ -272,7 +272,7 @@ def test_too_little_memory_is_reported(folder, capsys, monkeypatch):
     def no_memory(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr(cli, "quantize_file", no_memory)
+    monkeypatch.setattr("kquant.run.quantize_file", no_memory)
     assert cli.main(["in.png"]) == 1
     assert is_one_line(capsys.readouterr().err, "in.png: not enough memory")
 

@@ -121,7 +121,7 @@ def test_damaged_files_are_refused_or_read(tmp_path, place):
     ("name", "content", "what"),
     [
         ("missing.png", None, "no such file"),
-        ("empty.png", b"", "not an image kquant reads"),
+        ("empty.png", b"", "is empty"),
         ("text.png", b"hello", "not an image kquant reads"),
         ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
     ],

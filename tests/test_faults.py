@@ -246,7 +246,9 @@ def of_kinds(kinds, what, arguments, code, line="", make=None, **others):
     return cases
 
 
+EMPTY = "FILE: is empty. Get another copy."
 NO_IMAGE = "FILE: not an image kquant reads. It reads PNG, JPEG, …."
+RUINED = "FILE: truncated or damaged (…). Get an undamaged copy."
 DAMAGED = "FILE: truncated or damaged (…). Get an undamaged copy, …."
 NOT_WRITTEN = "FILE: cannot write this format. End the name in .png, …."
 FRAMES = "FILE: 3 frames; quantizing one would lose the others. Take the first …."
@@ -261,7 +263,7 @@ def named(text, name):
 BY_KIND = [
     *of_kinds(ALL, "nothing", "FILE", 0, make=picture),
     *of_kinds(ALL, "no such file", "FILE", 1, "FILE: no such file. Check the name."),
-    *of_kinds(ALL, "empty", "FILE", 1, NO_IMAGE, make=lambda suffix: b""),
+    *of_kinds(ALL, "empty", "FILE", 1, EMPTY, make=lambda suffix: b""),
     *of_kinds(ALL, "garbage", "FILE", 1, NO_IMAGE, make=lambda suffix: GARBAGE),
     *of_kinds(
         ALL, "truncated", "FILE", 1, DAMAGED, make=lambda suffix: cut(picture(suffix)),
@@ -273,7 +275,7 @@ BY_KIND = [
     ),
     *of_kinds(
         WHOLE, "truncated, which is allowed, but the format is whole or nothing",
-        "--allow-truncated FILE", 1, DAMAGED,
+        "--allow-truncated FILE", 1, RUINED,
         make=lambda suffix: cut(picture(suffix)),
     ),
     *of_kinds(
@@ -625,7 +627,7 @@ EXTRAS = [
         Case(f"mask: {what}", "--weights m.png in.png", code, line, prepare=prepare)
         for what, code, line, prepare in (
             ("no such file", 1, "m.png: no such file. Check the name.", nothing),
-            ("empty", 1, named(NO_IMAGE, "m.png"), puts("m.png", content=bytes)),
+            ("empty", 1, named(EMPTY, "m.png"), puts("m.png", content=bytes)),
             ("garbage", 1, named(NO_IMAGE, "m.png"), garbage("m.png")),
             ("truncated", 1, named(DAMAGED, "m.png"),
              puts("m.png", content=lambda: cut(picture("png")))),
@@ -784,7 +786,7 @@ NAMES = [
          check=lambda out: json.loads(out.splitlines()[0])["input"] == "\udcff.png"),
     Case("no name", "''", 1, ": no such file. Check the name."),
     Case("a device as the input", "/dev/null -o a.png", 1,
-         named(NO_IMAGE, "/dev/null"), needs="posix"),
+         named(EMPTY, "/dev/null"), needs="posix"),
     Case("a device without an end", "/dev/zero -o a.png", 1,
          named(NO_IMAGE, "/dev/zero"), needs="posix"),
 ]  # fmt: skip
@@ -804,7 +806,7 @@ def is_empty(out):
 
 STREAMS = [
     Case("from stdin to stdout", "-", 0, stdin=lambda: picture("png"), check=is_image),
-    Case("nothing", "-", 1, named(NO_IMAGE, "-"), stdin=bytes, check=is_empty),
+    Case("nothing", "-", 1, named(EMPTY, "-"), stdin=bytes, check=is_empty),
     Case("garbage", "-", 1, named(NO_IMAGE, "-"), stdin=lambda: GARBAGE,
          check=is_empty),
     Case("truncated", "- -o a.png", 1, named(DAMAGED, "-"),
@@ -824,7 +826,7 @@ STREAMS = [
     Case("a report and an image on stdout", "--json -", 2,
          usage("--json on stdout would mix with the image: use --json=FILE"),
          stdin=lambda: picture("png"), check=is_empty),
-    Case("stdin is closed", "- -o a.png", 1, named(NO_IMAGE, "-"), redirect="<&-",
+    Case("stdin is closed", "- -o a.png", 1, named(EMPTY, "-"), redirect="<&-",
          needs="posix"),
     Case("stdout is closed", "in.png", 0, redirect=">&-", new="in-kq.png",
          needs="posix"),

@@ -17,7 +17,7 @@ MODULES = [
     "devices", "disk", "dither", "encode", "errors", "goal", "guard", "histogram",
     "image", "indexed", "kmeans", "lloyd", "options", "order", "outcome", "palette",
     "palette_file", "parallel", "peers", "pipeline", "points", "recipe", "reference",
-    "shell", "space", "transparent",
+    "run", "shell", "space", "transparent",
 ]  # fmt: skip
 
 
