@@ -17,7 +17,7 @@ if os.path.isdir(_folder) and not any(
 # Where the public names are. Modules are imported when a name is first used, so that
 # `kquant --help` answers before NumPy has been read from the disk.
 _HOMES = {
-    "FileReport": "pipeline",
+    "FileReport": "files",
     "Histogram": "histogram",
     "ImageFileError": "errors",
     "IndexedImage": "indexed",
@@ -29,7 +29,7 @@ _HOMES = {
     "QualityError": "errors",
     "Region": "indexed",
     "quantize": "pipeline",
-    "quantize_file": "pipeline",
+    "quantize_file": "files",
 }
 
 __all__ = [*_HOMES]
@@ -44,10 +44,11 @@ if TYPE_CHECKING:
         OutputExistsError,
         QualityError,
     )
+    from .files import FileReport, quantize_file
     from .histogram import Histogram
     from .indexed import IndexedImage, Region
     from .palette import Palette
-    from .pipeline import FileReport, quantize, quantize_file
+    from .pipeline import quantize
 
     __version__: str
 

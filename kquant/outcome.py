@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import OutputExistsError, QualityError
-from .pipeline import FileReport
+from .files import FileReport
 
 # Exit codes; `kquant.options` says what they mean.
 FAILED, USAGE, EXISTS, NOT_SMALLER, BAD_QUALITY, INTERRUPTED = 1, 2, 15, 98, 99, 130

@@ -25,12 +25,12 @@ from .errors import (
     KquantError,
     QualityError,
 )
+from .files import check_file_options, quantize_file
 from .histogram import Histogram
 from .options import UsageError
 from .outcome import Outcome
 from .palette import Palette
 from .parallel import allowed_cores
-from .pipeline import check_file_options, quantize_file
 
 # Options that say how a file is read, how its palette is made, and which are of
 # `quantize_file` only: what is not here is about files and how the run goes.
