@@ -15,9 +15,9 @@ from kquant import _kernel
 MODULES = [
     "__main__", "_kernel", "batch", "bench", "bits", "cli", "console", "decode",
     "devices", "disk", "dither", "encode", "errors", "files", "goal", "guard",
-    "histogram", "image", "indexed", "kmeans", "lloyd", "options", "order", "outcome", "palette",
-    "palette_file", "parallel", "peers", "pipeline", "points", "recipe", "reference",
-    "run", "shell", "space", "transparent",
+    "histogram", "image", "indexed", "kmeans", "lloyd", "options", "order", "outcome",
+    "palette", "palette_file", "parallel", "peers", "pipeline", "points", "recipe",
+    "reference", "run", "shell", "space", "transparent",
 ]  # fmt: skip
 
 
