@@ -227,6 +227,8 @@ class Palette(Sequence):
             return cls._counted(as_colors(palette, name), None)
         if palette in DEVICES:
             return cls.named(palette)
+        if os.path.exists(palette):
+            return cls.load(palette)
         colors: list[str] = []
         for part in palette.split(","):
             is_file = os.path.exists(part) or os.path.splitext(part)[1]

@@ -216,3 +216,16 @@ def test_palettes_with_and_without_alpha_meet_images_with_and_without():
 def test_wrong_palettes_are_refused(palette, error):
     with pytest.raises(error, match="palette"):
         kquant.quantize(PHOTO, palette=palette)
+
+
+def test_text_is_a_device_a_file_or_colours_with_commas(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Palette(["#abc", "#def"]).save("a,b.gpl")
+    Palette(["#123"]).save("c.hex")
+    assert Palette.of("a,b.gpl").hex == ["#aabbcc", "#ddeeff"]
+    assert Palette.of("#f00,c.hex,0f0").hex == ["#ff0000", "#112233", "#00ff00"]
+    assert Palette.of("gameboy") == Palette.named("gameboy")
+    with pytest.raises(kquant.ImageFileError, match="no such file"):
+        Palette.of("missing.gpl")
+    with pytest.raises(ValueError, match="palette colour 'missing'"):
+        Palette.of("missing")
