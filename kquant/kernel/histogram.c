@@ -269,12 +269,18 @@ void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *tabl
     }
 }
 
+/* Every code writes its word anew, so that none waits to read it, and without a branch:
+nothing foresees how many share a word. */
 void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *ranks)
 {
+    uint64_t rank = 0;
+    uint32_t last = KQ_RANK_WORDS;
     for (size_t i = 0; i < n; i++) {
-        uint64_t *rank = ranks + codes[i] / KQ_RANK_CODES;
-        const uint64_t before = *rank ? *rank : (uint64_t)i << 32;
-        *rank = before | (uint64_t)1 << codes[i] % KQ_RANK_CODES;
+        const uint32_t word = codes[i] / KQ_RANK_CODES;
+        const uint64_t first = (uint64_t)i << 32, mask = 0 - (uint64_t)(word == last);
+        rank = (rank & mask) | (first & ~mask);
+        rank |= (uint64_t)1 << codes[i] % KQ_RANK_CODES;
+        ranks[last = word] = rank;
     }
 }
 
