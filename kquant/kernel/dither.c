@@ -377,8 +377,9 @@ KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
     for (size_t i = first; i < last; i += BATCH) {
         const size_t count = last - i < BATCH ? last - i : BATCH;
         const uint8_t *labels = picture->labels + i;
-        float away[KQ_CHANNELS][BATCH], distance[BATCH] = {0}, parts[BATCH][KQ_AROUND];
+        float away[KQ_CHANNELS][BATCH], distance[BATCH] = {0}, shares[BATCH];
         int32_t best[BATCH];
+        uint32_t others[BATCH];
         for (size_t c = 0; c < channels; c++) {
             const int16_t *coords = picture->points.coords + c * stride + i;
             for (size_t j = 0; j < count; j++) {
@@ -386,18 +387,24 @@ KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
                 distance[j] += away[c][j] * away[c][j];
             }
         }
-        for (size_t j = 0; j < count; j++)
-            best[j] = best_mix(&stars[labels[j]], away, j, parts[j], channels);
         for (size_t j = 0; j < count; j++) {
-            const uint32_t place = KQ_AROUND - 1 - (best[j] & (KQ_AROUND - 1));
-            const uint32_t label = labels[j], other = around[KQ_AROUND * label + place];
-            const float share = parts[j][place] * (float)strength + 0.5f;
-            const uint32_t dithered = (best[j] > NONE) & (distance[j] > NEAR_EXACT);
-            const uint32_t of_other = dithered * (uint32_t)(int32_t)share;
+            float parts[KQ_AROUND];
+            best[j] = best_mix(&stars[labels[j]], away, j, parts, channels);
+            const size_t place = KQ_AROUND - 1 - (best[j] & (KQ_AROUND - 1));
+            shares[j] = parts[place];
+            others[j] = around[KQ_AROUND * labels[j] + place];
+        }
+        for (size_t j = 0; j < count; j++) {
+            const uint32_t label = labels[j], other = others[j];
+            const float share = shares[j] * (float)strength + 0.5f;
+            const uint32_t dithered = -(uint32_t)(best[j] > NONE)
+                                      & -(uint32_t)(distance[j] > NEAR_EXACT);
+            const uint32_t of_other = dithered & (uint32_t)(int32_t)share;
             /* The lower index first, so that a pair has one pattern from end to end. */
-            const uint32_t swap = other < label, one = label - swap * (label - other);
-            mixes[i + j] = one | (one ^ label ^ other) << 8
-                           | (of_other + swap * (256 - 2 * of_other)) << 16;
+            const uint32_t swap = -(uint32_t)(other < label);
+            const uint32_t both = label ^ other, one = label ^ (both & swap);
+            mixes[i + j] = one | (one ^ both) << 8
+                           | (of_other + (swap & (256 - 2 * of_other))) << 16;
         }
     }
 }
