@@ -149,7 +149,7 @@ class Picture:
         last: int,
         strength: int,
         cells: U32,
-        lists: I16,
+        groups: U8,
         used: int,
         indices: U8,
     ) -> int: ...

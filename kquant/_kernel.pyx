@@ -16,7 +16,7 @@ from libc.stdint cimport (
 cdef extern from "kquant.h" nogil:
     enum:
         KQ_AROUND, KQ_BANDS, KQ_BAND_ROWS, KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_BITS
-        KQ_CELL_SIZE, KQ_CHANNELS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_GROUP_SIZE, KQ_LANES
+        KQ_CELL_SIZE, KQ_CHANNELS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_LANES
         KQ_MAX_COLORS, KQ_NEAR_CELLS, KQ_NEAR_GROUPS, KQ_ONE, KQ_RANK_WORDS, KQ_RGB
         KQ_SUMS, KQ_TILE
 
@@ -54,11 +54,14 @@ cdef extern from "kquant.h" nogil:
         const uint32_t *table
         size_t size
 
+    ctypedef struct kq_group:
+        pass
+
     ctypedef struct kq_near:
         const int16_t *palette
         size_t k, channels
         uint32_t *cells
-        int16_t *lists
+        kq_group *groups
         size_t used
 
     ctypedef struct kq_picture:
@@ -144,7 +147,7 @@ CHANNELS = KQ_CHANNELS
 CODES = KQ_CODES
 DEPTH = KQ_DEPTH
 FULL = KQ_FULL
-GROUP_SIZE = KQ_GROUP_SIZE
+GROUP_SIZE = sizeof(kq_group)
 LANES = KQ_LANES
 MAX_COLORS = KQ_MAX_COLORS
 NEAR_CELLS = KQ_NEAR_CELLS
@@ -715,11 +718,11 @@ cdef class Picture:
             kq_prepare(&self.picture, &self.palette[0, 0], first, last, &places[0, 0])
 
     def diffuse(self, const int16_t[:, ::1] places, size_t first, size_t last,
-                int strength, uint32_t[::1] cells, int16_t[:, ::1] lists, size_t used,
+                int strength, uint32_t[::1] cells, uint8_t[:, ::1] groups, size_t used,
                 uint8_t[:, ::1] indices):
         """Dither rows first..last-1 of indices (H, W); returns `used` for the next.
 
-        places as prepare() makes them; cells (NEAR_CELLS,), 0 at first, and lists
+        places as prepare() makes them; cells (NEAR_CELLS,), 0 at first, and groups
         (NEAR_GROUPS, GROUP_SIZE) in and out; first is a multiple of BAND_ROWS, and
         the rows are at most BANDS * BAND_ROWS.
         """
@@ -737,8 +740,8 @@ cdef class Picture:
         need(places.shape[1] == KQ_CHANNELS, "places")
         need(0 <= strength <= 256, "strength")
         need(cells.shape[0] == KQ_NEAR_CELLS, "cells")
-        need(lists.shape[0] == KQ_NEAR_GROUPS, "lists")
-        need(lists.shape[1] == KQ_GROUP_SIZE and used <= KQ_NEAR_GROUPS, "lists")
+        need(groups.shape[0] == KQ_NEAR_GROUPS and used <= KQ_NEAR_GROUPS, "groups")
+        need(groups.shape[1] == sizeof(kq_group), "groups")
         need(<size_t>indices.shape[0] == self.picture.image.height, "indices")
         need(<size_t>indices.shape[1] == width, "indices")
         errors = numpy.zeros((KQ_BANDS, 2, width + 2, KQ_CHANNELS), numpy.int32)
@@ -749,7 +752,8 @@ cdef class Picture:
         scratch.found, scratch.unused = &found[0], &unused[0]
         near.palette, near.k = &self.palette[0, 0], self.palette.shape[0]
         near.channels = self.picture.points.channels
-        near.cells, near.lists, near.used = &cells[0], &lists[0, 0], used
+        near.cells, near.groups = &cells[0], <kq_group *>&groups[0, 0]
+        near.used = used
         with nogil:
             kq_diffuse(&self.picture, &places[0, 0], &near, first, last, strength,
                        &scratch, &indices[0, 0])

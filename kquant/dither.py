@@ -206,7 +206,7 @@ class Dither:
         nears = [
             (
                 np.zeros(_kernel.NEAR_CELLS, np.uint32),
-                np.empty((_kernel.NEAR_GROUPS, _kernel.GROUP_SIZE), np.int16),
+                np.empty((_kernel.NEAR_GROUPS, _kernel.GROUP_SIZE), np.uint8),
             )
             for _ in range(threads)
         ]

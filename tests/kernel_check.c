@@ -426,7 +426,7 @@ static void check_image(const kq_image *image, const histogram *h,
     add_to_hash(&largest, sizeof largest);
     /* Dithering: the bytes are compared; tests in Python say that they are right. */
     uint32_t *near_cells = allocate(KQ_NEAR_CELLS, 4), *mixes = allocate(h->n, 4);
-    int16_t *lists = allocate(KQ_NEAR_GROUPS * KQ_GROUP_SIZE, 2);
+    kq_group *groups = allocate(KQ_NEAR_GROUPS, sizeof *groups);
     int32_t *errors = allocate(KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS, 4);
     int16_t rows[KQ_BANDS * WIDTH * KQ_CHANNELS];
     int16_t *prepared = allocate(h->n * KQ_CHANNELS, 2);
@@ -434,19 +434,23 @@ static void check_image(const kq_image *image, const histogram *h,
     uint8_t thresholds[KQ_TILE * KQ_TILE];
     for (size_t i = 0; i < sizeof thresholds; i++)
         thresholds[i] = (uint8_t)(i * 37 + i / KQ_TILE * 11);
-    kq_near near = {centroids, k, channels, near_cells, lists, 0};
+    kq_near near = {centroids, k, channels, near_cells, groups, 0};
     const kq_scratch scratch = {errors, rows, found, unused};
     kq_prepare(&picture, centroids, 0, h->n, prepared);
     kq_diffuse(&picture, prepared, &near, 0, HEIGHT, 205, &scratch, indices);
     require(near.used <= KQ_NEAR_GROUPS, "lists are too long");
     add_to_hash(indices, PIXELS);
-    /* Lists that do not fit are forgotten, which must not change anything. */
+    /* Lists that do not fit are forgotten, and half full there is no room for parts:
+    which must not change anything. */
+    const size_t used[] = {KQ_NEAR_GROUPS - KQ_NEAR_MOST + 1, KQ_NEAR_GROUPS / 2};
     uint8_t *again = allocate(PIXELS, 1);
-    memset(errors, 0, KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS * sizeof *errors);
-    near.used = KQ_NEAR_GROUPS - KQ_NEAR_MOST + 1;
-    memset(near_cells, 0, KQ_NEAR_CELLS * sizeof *near_cells);
-    kq_diffuse(&picture, prepared, &near, 0, HEIGHT, 205, &scratch, again);
-    require(!memcmp(indices, again, PIXELS), "forgotten lists change the result");
+    for (size_t i = 0; i < 2; i++) {
+        memset(errors, 0, KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS * sizeof *errors);
+        near.used = used[i];
+        memset(near_cells, 0, KQ_NEAR_CELLS * sizeof *near_cells);
+        kq_diffuse(&picture, prepared, &near, 0, HEIGHT, 205, &scratch, again);
+        require(!memcmp(indices, again, PIXELS), "full lists change the result");
+    }
     free(again);
     kq_find_around(centroids, k, around);
     kq_mix(&picture, centroids, k, around, 0, h->n, 256, mixes);
@@ -455,7 +459,7 @@ static void check_image(const kq_image *image, const histogram *h,
     free(near_cells);
     free(mixes);
     free(prepared);
-    free(lists);
+    free(groups);
     free(errors);
     free(indices);
     free(ranks);

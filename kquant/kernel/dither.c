@@ -2,7 +2,6 @@
 #include "level.h"
 
 #include "bits.h"
-#include "candidates.h"
 #include "find.h"
 #include "four.h"
 #include "kquant.h"
@@ -15,119 +14,241 @@ the palette: it is not dithered, and takes no errors from its neighbours. */
 
 /* ---- the nearest entry of any place */
 
-/* Cells have 5 (or, with four channels, 4) bits of each axis. Above each are larger ones
-with one bit less, up to the cell that is the whole space. */
-KQ_INLINE int finest(size_t channels)
+/* Instead of the number of the next group: the list has yet to be made. */
+#define UNMADE UINT32_MAX
+
+/* Compared before they are made, with no use for the result. */
+static void unmake(kq_group *group, uint32_t from)
 {
-    return channels == 4 ? 4 : 5;
+    memset(group, 0, sizeof *group);
+    group->next = UNMADE;
+    group->from = from;
 }
 
-/* What `cells` holds: where in `lists` the first group is, and how many entries. */
-#define LENGTHS 512
-
-static uint32_t put_list(kq_near *near, const candidates *from)
+/* Cells are 0: their list is group 0, which has yet to be made. */
+static void start(kq_near *near)
 {
-    const uint32_t list = (uint32_t)near->used * LENGTHS + (uint32_t)from->count;
-    for (int i = 0; i < from->count; i += KQ_GROUP, near->used++)
-        for (int j = 0; j < KQ_GROUP; j++) {
-            const int k = i + j < from->count ? i + j : from->count - 1;
-            const int16_t *entry = near->palette + KQ_CHANNELS * from->index[k];
-            int16_t *group = near->lists + KQ_GROUP_SIZE * near->used;
-            memcpy(group + 2 * j, entry, 4);
-            memcpy(group + 2 * (KQ_GROUP + j), entry + 2, 4);
-            group[4 * KQ_GROUP + j] = (int16_t)from->index[k];
-        }
-    return list;
+    unmake(near->groups, 0);
+    near->used = 1;
 }
 
-static void take_list(const kq_near *near, uint32_t list, candidates *to)
+static void forget_all(kq_near *near)
 {
-    const int16_t *group = near->lists + KQ_GROUP_SIZE * (list / LENGTHS);
-    to->count = (int)(list % LENGTHS);
-    for (int i = 0; i < to->count; i++) {
-        to->index[i] =
-            group[KQ_GROUP_SIZE * (i / KQ_GROUP) + 4 * KQ_GROUP + i % KQ_GROUP];
-        const int16_t *entry = near->palette + KQ_CHANNELS * to->index[i];
-        to->x[i] = entry[0];
-        to->y[i] = entry[1];
-        to->z[i] = entry[2];
-        to->w[i] = entry[3];
+    memset(near->cells, 0, KQ_NEAR_CELLS * sizeof *near->cells);
+    start(near);
+}
+
+static int32_t squared_distance(const int16_t *a, const int16_t *b)
+{
+    int32_t sum = 0;
+    for (int c = 0; c < KQ_CHANNELS; c++)
+        sum += (a[c] - b[c]) * (a[c] - b[c]);
+    return sum;
+}
+
+static int nearest_in_group(const kq_group *group, const int16_t *at)
+{
+    const kq_group *groups[SIDE];
+    const int16_t *from[SIDE];
+    int nearest[SIDE];
+    for (int i = 0; i < SIDE; i++) {
+        groups[i] = group;
+        from[i] = at;
     }
-    pad(to, 1);
-}
-
-/* Of a list those entries that are nearest somewhere in the cell with so many bits of
-each axis that a place is in. */
-static uint32_t shorten(kq_near *near, uint32_t list, const int16_t *at, int bits)
-{
-    candidates from, to;
-    int16_t low[KQ_CHANNELS] = {0}, high[KQ_CHANNELS] = {0};
-    for (size_t c = 0; c < near->channels; c++) {
-        low[c] = (int16_t)(at[c] >> (14 - bits) << (14 - bits));
-        high[c] = (int16_t)(low[c] + (1 << (14 - bits)) - 1);
-    }
-    take_list(near, list, &from);
-    if (near->channels == 4)
-        filter(&from, low, high, &to, 1);
-    else
-        filter(&from, low, high, &to, 0);
-    return put_list(near, &to);
-}
-
-/* The list of that cell, by way of the next larger one. Where that has a short list, its
-cells share it. */
-static uint32_t list_of(kq_near *near, const int16_t *at, int bits)
-{
-    size_t cell = 1; /* so that every cell has a number of its own */
-    for (size_t c = 0; c < near->channels; c++)
-        cell = cell << bits | (size_t)(at[c] >> (14 - bits));
-    if (!near->cells[cell]) {
-        uint32_t list;
-        if (bits == 0) {
-            candidates all;
-            all_candidates(near->palette, near->k, &all);
-            list = put_list(near, &all);
-        } else {
-            list = list_of(near, at, bits - 1);
-            if (list % LENGTHS > KQ_GROUP)
-                list = shorten(near, list, at, bits);
-        }
-        near->cells[cell] = list;
-    }
-    return near->cells[cell];
-}
-
-static uint32_t new_list(kq_near *near, const int16_t *at)
-{
-    if (near->used + KQ_NEAR_MOST > KQ_NEAR_GROUPS) {
-        memset(near->cells, 0, KQ_NEAR_CELLS * sizeof *near->cells);
-        near->used = 0;
-    }
-    return list_of(near, at, finest(near->channels));
+    nearest_in_groups(groups, join(from), nearest);
+    return nearest[0];
 }
 
 /* In order, so ties go to the lowest index. */
-KQ_INLINE int nearest_entry(kq_near *near, short4 place, size_t channels)
+static int nearest_in_list(const kq_near *near, const kq_group *group,
+                           const int16_t *at)
 {
-    const int bits = finest(channels);
-    const size_t first = (size_t)1 << bits * (int)channels;
-    uint32_t list = near->cells[first + cell_of(place, bits, channels)];
-    if (!list) {
-        int16_t at[KQ_CHANNELS];
-        store_short4(place, at);
-        list = new_list(near, at);
-    }
-    const int16_t *group = near->lists + KQ_GROUP_SIZE * (list / LENGTHS);
-    int32_t least;
-    int index = group[4 * KQ_GROUP + nearest_in_group(group, place, &least)];
-    for (int left = (int)(list % LENGTHS) - KQ_GROUP; left > 0; left -= KQ_GROUP) {
-        int32_t next;
-        group += KQ_GROUP_SIZE;
-        const int other = group[4 * KQ_GROUP + nearest_in_group(group, place, &next)];
-        index = next < least ? other : index;
+    int32_t least = INT32_MAX;
+    int nearest = 0;
+    for (;;) {
+        const int other = nearest_in_group(group, at);
+        const int32_t next = squared_distance(near->palette + KQ_CHANNELS * other, at);
+        nearest = next < least ? other : nearest;
         least = next < least ? next : least;
+        if (!group->next)
+            return nearest;
+        group = near->groups + group->next;
     }
-    return index;
+}
+
+/* Lists are made entry by entry: the first group is given, others are taken as needed. */
+typedef struct {
+    kq_group *group;
+    int count, last;
+} list_end;
+
+static void append(kq_near *near, list_end *to, int index)
+{
+    const int16_t *entry = near->palette + KQ_CHANNELS * index;
+    if (to->count == KQ_GROUP) {
+        to->group->next = (uint32_t)near->used;
+        to->group = near->groups + near->used++;
+        to->count = 0;
+    }
+    memcpy(to->group->xy[to->count], entry, 4);
+    memcpy(to->group->zw[to->count], entry + 2, 4);
+    to->group->index[to->count++] = (uint8_t)index;
+    to->last = index;
+}
+
+static void finish(kq_near *near, list_end *to)
+{
+    while (to->count < KQ_GROUP)
+        append(near, to, to->last);
+    to->group->next = 0;
+}
+
+/* Of a list those entries that are nearest, or as near as another, somewhere in the cell
+with so many bits of each axis that a place is in. Those are out that are farther than
+the one that is nearest to the middle at every corner: see filter() in candidates.h. */
+static void shorten(kq_near *near, const kq_group *from, const int16_t *at, int bits,
+                    kq_group *group)
+{
+    int16_t low[KQ_CHANNELS] = {0}, high[KQ_CHANNELS] = {0}, middle[KQ_CHANNELS] = {0};
+    for (size_t c = 0; c < near->channels; c++) {
+        const int first = at[c] >> (14 - bits) << (14 - bits);
+        const int last = first + (1 << (14 - bits)) - 1;
+        low[c] = (int16_t)(2 * first);
+        high[c] = (int16_t)(2 * last);
+        middle[c] = (int16_t)((first + last) / 2);
+    }
+    const int reference = nearest_in_list(near, from, middle);
+    const box in = make_box(near->palette + KQ_CHANNELS * reference, low, high);
+    list_end to = {group, 0, -1};
+    for (;;) {
+        for (unsigned kept = near_in_group(from, &in); kept; kept &= kept - 1) {
+            const int index = from->index[kq_zeros_below(kept)];
+            if (index != to.last)
+                append(near, &to, index);
+        }
+        if (!from->next)
+            break;
+        from = near->groups + from->next;
+    }
+    finish(near, &to);
+}
+
+static uint32_t list_of_all(kq_near *near)
+{
+    const uint32_t list = (uint32_t)near->used++;
+    list_end to = {near->groups + list, 0, -1};
+    for (size_t i = 0; i < near->k; i++)
+        append(near, &to, (int)i);
+    finish(near, &to);
+    return list;
+}
+
+/* The first of the parts of a cell with a long list, each yet to be made. */
+static uint32_t split(kq_near *near, uint32_t list)
+{
+    const uint32_t first = (uint32_t)near->used;
+    const uint32_t count = 1u << part_bits(near->channels) * (int)near->channels;
+    for (uint32_t i = 0; i < count; i++)
+        unmake(near->groups + first + i, list);
+    near->used += count;
+    return first;
+}
+
+/* The number of a cell with so many bits of each axis, which no other one has. The
+largest is the whole space; then each has a bit more, up to cell_bits(). */
+KQ_INLINE size_t number_of(const int16_t *at, int bits, size_t channels)
+{
+    size_t cell = 1;
+    for (size_t c = 0; c < channels; c++)
+        cell = cell << bits | (size_t)(at[c] >> (14 - bits));
+    return cell;
+}
+
+/* A cell and those that make up the next larger one with it get one list. */
+static void share(kq_near *near, size_t cell, int bits, uint32_t list)
+{
+    for (size_t i = 0; i < (size_t)1 << near->channels; i++) {
+        size_t other = cell;
+        for (size_t c = 0; c < near->channels; c++)
+            other ^= (i >> c & 1) << bits * (int)c;
+        near->cells[other] = 2 * list;
+    }
+}
+
+/* The list of a cell, by way of the next larger one. Where that has a short list, its
+cells share it. */
+static uint32_t list_of(kq_near *near, const int16_t *at, int bits)
+{
+    const size_t cell = number_of(at, bits, near->channels);
+    if (near->cells[cell])
+        return near->cells[cell] / 2;
+    if (bits == 0) {
+        const uint32_t all = list_of_all(near);
+        near->cells[cell] = 2 * all;
+        return all;
+    }
+    const uint32_t larger = list_of(near, at, bits - 1);
+    if (!near->groups[larger].next) {
+        share(near, cell, bits, larger);
+        return larger;
+    }
+    const uint32_t list = (uint32_t)near->used++;
+    shorten(near, near->groups + larger, at, bits, near->groups + list);
+    near->cells[cell] = 2 * list;
+    if (bits == cell_bits(near->channels) && near->groups[list].next
+        && near->used < KQ_NEAR_GROUPS / 2)
+        near->cells[cell] = 2 * split(near, list) + 1;
+    return list;
+}
+
+KQ_INLINE kq_group *group_of(const kq_near *near, uint32_t cell, uint32_t part,
+                             size_t channels)
+{
+    const size_t first = (size_t)1 << cell_bits(channels) * (int)channels;
+    const uint32_t list = near->cells[first + cell];
+    return near->groups + list / 2 + (part & -(list & 1));
+}
+
+/* Where one look does not do: the list is long, or has yet to be made. */
+static int find_nearest(kq_near *near, const int16_t *at, uint32_t cell, uint32_t part)
+{
+    kq_group *group = group_of(near, cell, part, near->channels);
+    while (group->next == UNMADE) {
+        if (near->used + KQ_NEAR_MOST > KQ_NEAR_GROUPS)
+            forget_all(near);
+        else if (group->from)
+            shorten(near, near->groups + group->from, at,
+                    cell_bits(near->channels) + part_bits(near->channels), group);
+        else
+            list_of(near, at, cell_bits(near->channels));
+        group = group_of(near, cell, part, near->channels);
+    }
+    return nearest_in_list(near, group, at);
+}
+
+/* The entries of places: the nearest ones, or those of their own that colours have. */
+KQ_INLINE void find_entries(kq_near *near, places at, const int16_t *from, int *nearest,
+                            size_t channels)
+{
+    const kq_group *groups[SIDE];
+    uint32_t cells[SIDE], parts[SIDE], more[SIDE], any = 0;
+    find_cells(at, channels, cells, parts);
+    for (int i = 0; i < SIDE; i++) {
+        groups[i] = group_of(near, cells[i], parts[i], channels);
+        any |= more[i] = groups[i]->next;
+    }
+    nearest_in_groups(groups, at, nearest);
+    if (any)
+        for (int i = 0; i < SIDE; i++)
+            if (more[i] && from[KQ_CHANNELS * i] >= 0) {
+                int16_t one[KQ_CHANNELS];
+                store_place(place_of(at, i), one);
+                nearest[i] = find_nearest(near, one, cells[i], parts[i]);
+            }
+    for (int i = 0; i < SIDE; i++) {
+        const int own = from[KQ_CHANNELS * i];
+        nearest[i] = own < 0 ? ~own : nearest[i];
+    }
 }
 
 /* ---- error diffusion */
@@ -159,94 +280,113 @@ void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
         prepare(picture, palette, first, last, places, 3);
 }
 
-/* A band of rows on its way, and what its row needs. */
+/* Bands of rows on their way side by side, and what their rows need: at each x that of
+one band after the other. */
 typedef struct {
-    size_t y, last;
     const int16_t *row;
     const int32_t *now;
     int32_t *next;
-    uint8_t *indices;
-    four error, before;
+    uint8_t *indices[SIDE];
+    fours error, before;
 } lane;
 
-/* One pixel. `now` has the sixteenths of errors that come from above, `next` gets those
-for the row below; both have a place before the first pixel and one after the last. */
+#define STEP (SIDE * KQ_CHANNELS)
+
+/* A pixel of each band. `now` has the sixteenths of errors that come from above, `next`
+gets those for the row below; both have a place before the first pixel and one after the
+last. */
 KQ_INLINE void diffuse_pixel(kq_near *near, lane *l, ptrdiff_t x, ptrdiff_t step,
                              int strength, size_t channels)
 {
-    const int16_t *point = l->row + KQ_CHANNELS * x;
-    int index = ~point[0];
-    four error = zeros();
-    if (index < 0) {
-        const four sum = add_seven(load_four(l->now + KQ_CHANNELS * (x + 1)), l->error);
-        const short4 place = moved(point, sum);
-        index = nearest_entry(near, place, channels);
-        error = part_of(place, near->palette + KQ_CHANNELS * index, strength);
+    const int16_t *from = l->row + STEP * x;
+    fours error = zeros();
+    int own = -1;
+    for (int i = 0; i < SIDE; i++)
+        own &= from[KQ_CHANNELS * i];
+    if (own < 0) {
+        for (int i = 0; i < SIDE; i++)
+            l->indices[i][x] = (uint8_t)~from[KQ_CHANNELS * i];
+    } else {
+        const fours sum = add_seven(load_fours(l->now + STEP * (x + 1)), l->error);
+        const places at = moved(from, sum);
+        const int16_t *entries[SIDE];
+        int nearest[SIDE];
+        find_entries(near, at, from, nearest, channels);
+        for (int i = 0; i < SIDE; i++) {
+            l->indices[i][x] = (uint8_t)nearest[i];
+            entries[i] = near->palette + KQ_CHANNELS * nearest[i];
+        }
+        error = part_of(at, entries, strength, from);
     }
-    l->indices[x] = (uint8_t)index;
     /* The pixel behind and below has now got all that it gets. */
-    store_four(three_five_one(error, l->error, l->before),
-               l->next + KQ_CHANNELS * (x + 1 - step));
+    store_fours(three_five_one(error, l->error, l->before),
+                l->next + STEP * (x + 1 - step));
     l->before = l->error;
     l->error = error;
 }
 
-/* A row of each of `count` bands, all in the same direction. Their pixels take turns:
-each must wait for the error of the one before it, but not for those of other bands. */
-KQ_INLINE void diffuse_rows(kq_near *near, lane *const *lanes, size_t count,
-                            size_t width, int strength, size_t channels)
+/* A row of each of `count` lanes, all in the same direction. Their pixels take turns:
+each must wait for the error of the one before it, but not for those of other lanes. */
+KQ_INLINE void diffuse_rows(kq_near *near, lane *lanes, size_t count, size_t width,
+                            int back, int strength, size_t channels)
 {
-    const ptrdiff_t step = lanes[0]->y % 2 ? -1 : 1;
-    ptrdiff_t x = step < 0 ? (ptrdiff_t)width - 1 : 0;
-    for (size_t i = 0; i < count; i++) {
-        lanes[i]->error = lanes[i]->before = zeros();
-    }
+    const ptrdiff_t step = back ? -1 : 1;
+    ptrdiff_t x = back ? (ptrdiff_t)width - 1 : 0;
+    for (size_t i = 0; i < count; i++)
+        lanes[i].error = lanes[i].before = zeros();
     for (size_t done = 0; done < width; done++, x += step)
         for (size_t i = 0; i < count; i++)
-            diffuse_pixel(near, lanes[i], x, step, strength, channels);
+            diffuse_pixel(near, &lanes[i], x, step, strength, channels);
     for (size_t i = 0; i < count; i++)
-        store_four(three_five_one(zeros(), lanes[i]->error, lanes[i]->before),
-                   lanes[i]->next + KQ_CHANNELS * (x + 1 - step));
+        store_fours(three_five_one(zeros(), lanes[i].error, lanes[i].before),
+                    lanes[i].next + STEP * (x + 1 - step));
+}
+
+/* The points of a row; for a band that has none, colours that cause no errors. */
+KQ_INLINE void gather_row(const kq_picture *picture, const int16_t *points, size_t y,
+                          int has_row, uint32_t *found, int16_t *row)
+{
+    static const int16_t none[KQ_CHANNELS] = {-1};
+    const size_t width = picture->image.width;
+    if (has_row)
+        find(&picture->image, y, &picture->places, found);
+    for (size_t x = 0; x < width; x++)
+        memcpy(row + STEP * x, has_row ? points + KQ_CHANNELS * (size_t)found[x] : none,
+               sizeof none);
 }
 
 KQ_INLINE void diffuse(const kq_picture *picture, const int16_t *points, kq_near *near,
                        size_t first, size_t last, int strength,
                        const kq_scratch *scratch, uint8_t *indices, size_t channels)
 {
-    const size_t width = picture->image.width, size = KQ_CHANNELS * (width + 2);
-    lane lanes[KQ_BANDS];
-    size_t bands = 0, count;
-    for (size_t y = first; y < last; y += KQ_BAND_ROWS, bands++) {
-        lanes[bands].y = y ? y - KQ_BAND_LEAD : 0;
-        lanes[bands].last = y + KQ_BAND_ROWS < last ? y + KQ_BAND_ROWS : last;
-    }
-    do {
-        lane *active[KQ_BANDS];
-        count = 0;
-        for (size_t i = 0; i < bands; i++) {
-            lane *l = &lanes[i];
-            if (l->y == l->last)
-                continue;
-            int16_t *row = scratch->rows + i * KQ_CHANNELS * width;
-            find(&picture->image, l->y, &picture->places, scratch->found);
-            for (size_t x = 0; x < width; x++)
-                memcpy(row + KQ_CHANNELS * x,
-                       points + KQ_CHANNELS * (size_t)scratch->found[x],
-                       KQ_CHANNELS * sizeof *row);
+    const size_t width = picture->image.width, size = STEP * (width + 2);
+    const size_t bands = (last - first + KQ_BAND_ROWS - 1) / KQ_BAND_ROWS;
+    if (!near->used)
+        start(near);
+    /* All bands are at the same row of theirs. */
+    for (size_t turn = 0; turn < KQ_BAND_LEAD + KQ_BAND_ROWS; turn++) {
+        lane lanes[KQ_BANDS / SIDE];
+        const size_t count = (bands + SIDE - 1) / SIDE;
+        for (size_t i = 0; i < SIDE * count; i++) {
+            lane *l = &lanes[i / SIDE];
+            const size_t start = first + i * KQ_BAND_ROWS;
+            const size_t y = start + turn - KQ_BAND_LEAD; /* might be below 0 */
+            const int has_row = i < bands && start + turn >= KQ_BAND_LEAD && y < last;
+            int16_t *row = scratch->rows + i / SIDE * STEP * width;
+            gather_row(picture, points, y, has_row, scratch->found,
+                       row + i % SIDE * KQ_CHANNELS);
             l->row = row;
-            l->now = scratch->errors + (2 * i + l->y % 2) * size;
-            l->next = scratch->errors + (2 * i + (l->y + 1) % 2) * size;
-            l->indices = l->y < first + i * KQ_BAND_ROWS ? scratch->unused
-                                                         : indices + l->y * width;
-            active[count++] = l;
+            l->now = scratch->errors + (2 * (i / SIDE) + turn % 2) * size;
+            l->next = scratch->errors + (2 * (i / SIDE) + (turn + 1) % 2) * size;
+            l->indices[i % SIDE] =
+                has_row && turn >= KQ_BAND_LEAD ? indices + y * width : scratch->unused;
         }
-        if (count == KQ_BANDS)
-            diffuse_rows(near, active, KQ_BANDS, width, strength, channels);
-        else if (count)
-            diffuse_rows(near, active, count, width, strength, channels);
-        for (size_t i = 0; i < count; i++)
-            active[i]->y++;
-    } while (count);
+        if (count == KQ_BANDS / SIDE)
+            diffuse_rows(near, lanes, KQ_BANDS / SIDE, width, turn % 2, strength,
+                         channels);
+        else
+            diffuse_rows(near, lanes, count, width, turn % 2, strength, channels);
+    }
 }
 
 void kq_diffuse(const kq_picture *picture, const int16_t *points, kq_near *near,
@@ -397,8 +537,8 @@ KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
         for (size_t j = 0; j < count; j++) {
             const uint32_t label = labels[j], other = others[j];
             const float share = shares[j] * (float)strength + 0.5f;
-            const uint32_t dithered = -(uint32_t)(best[j] > NONE)
-                                      & -(uint32_t)(distance[j] > NEAR_EXACT);
+            const uint32_t dithered =
+                -(uint32_t)(best[j] > NONE) & -(uint32_t)(distance[j] > NEAR_EXACT);
             const uint32_t of_other = dithered & (uint32_t)(int32_t)share;
             /* The lower index first, so that a pair has one pattern from end to end. */
             const uint32_t swap = -(uint32_t)(other < label);

@@ -1,5 +1,5 @@
-/* The arithmetic of error diffusion on the four coordinates of a pixel at once: with
-SSE2, which every x86-64 has, and the same in plain C. */
+/* The arithmetic of error diffusion, on all four coordinates at once of a pixel (with
+SSE2, which every x86-64 has, or in plain C), or of two of them (with AVX2). */
 #ifndef KQUANT_FOUR_H
 #define KQUANT_FOUR_H
 
@@ -8,217 +8,409 @@ SSE2, which every x86-64 has, and the same in plain C. */
 
 #include <string.h>
 
+/* Cells of the space have so many bits of each axis, and parts of them more. */
+KQ_INLINE int cell_bits(size_t channels)
+{
+    return channels == 4 ? 4 : 5;
+}
+
+KQ_INLINE int part_bits(size_t channels)
+{
+    return channels == 4 ? 1 : 2;
+}
+
 #if defined(__SSE2__) && !defined(KQ_PLAIN)
 #include <emmintrin.h>
 
-typedef __m128i four;   // 32 bits each
-typedef __m128i short4; // 16 bits each, in both halves
+typedef __m128i place; // 16 bits each, in the lower half at least
 
-KQ_INLINE four zeros(void)
-{
-    return _mm_setzero_si128();
-}
-
-KQ_INLINE four load_four(const int32_t *from)
-{
-    return _mm_loadu_si128((const __m128i *)from);
-}
-
-KQ_INLINE void store_four(four v, int32_t *to)
-{
-    _mm_storeu_si128((__m128i *)to, v);
-}
-
-KQ_INLINE void store_short4(short4 v, int16_t *to)
-{
-    _mm_storel_epi64((__m128i *)to, v);
-}
-
-KQ_INLINE four times_four(four v)
-{
-    return _mm_slli_epi32(v, 2);
-}
-
-KQ_INLINE four add_seven(four a, four b)
-{
-    return _mm_sub_epi32(_mm_add_epi32(a, _mm_slli_epi32(b, 3)), b);
-}
-
-KQ_INLINE four three_five_one(four a, four b, four c)
-{
-    const four three = _mm_sub_epi32(times_four(a), a);
-    const four five = _mm_add_epi32(times_four(b), b);
-    return _mm_add_epi32(_mm_add_epi32(three, five), c);
-}
-
-KQ_INLINE short4 moved(const int16_t *from, four sum)
-{
-    const __m128i at = _mm_loadl_epi64((const __m128i *)from);
-    const __m128i wide = _mm_unpacklo_epi16(at, zeros()); /* at is not negative */
-    sum = _mm_srai_epi32(_mm_add_epi32(sum, _mm_set1_epi32(8)), 4);
-    sum = _mm_add_epi32(wide, sum);
-    sum = _mm_packs_epi32(sum, sum);
-    sum = _mm_max_epi16(sum, zeros());
-    return _mm_min_epi16(sum, _mm_set1_epi16(255 * KQ_ONE));
-}
-
-KQ_INLINE four part_of(short4 place, const int16_t *entry, int strength)
-{
-    const __m128i to = _mm_loadl_epi64((const __m128i *)entry);
-    const __m128i away = _mm_unpacklo_epi16(_mm_sub_epi16(place, to), zeros());
-    const four parts = _mm_madd_epi16(away, _mm_set1_epi32(strength));
-    return _mm_srai_epi32(_mm_add_epi32(parts, _mm_set1_epi32(128)), 8);
-}
-
-/* The number of the cell that a place is in, `bits` of it from each axis. */
-KQ_INLINE size_t cell_of(short4 place, int bits, size_t channels)
-{
-    const int low = channels == 4 ? bits : 0;
-    const __m128i shares =
-        _mm_setr_epi16((short)(1 << (2 * bits + low)), (short)(1 << (bits + low)),
-                       (short)(1 << low), channels == 4, 0, 0, 0, 0);
-    const __m128i sums = _mm_madd_epi16(_mm_srli_epi16(place, 14 - bits), shares);
-    return (uint32_t)_mm_cvtsi128_si32(_mm_or_si128(sums, _mm_srli_epi64(sums, 32)));
-}
-
-/* Which of a group's entries is nearest, the first one of several, and how near. */
 #if defined(__AVX2__)
 #include <immintrin.h>
 
-KQ_INLINE int nearest_in_group(const int16_t *group, short4 place, int32_t *least)
+#define SIDE 2          // so many pixels at once
+typedef __m256i fours;  // 32 bits for each coordinate
+typedef __m256i places; // 16 bits, twice
+
+#define V(name) _mm256_##name
+#define V_BITS(name) _mm256_##name##_si256
+
+KQ_INLINE fours same(__m128i v)
+{
+    return _mm256_broadcastsi128_si256(v);
+}
+
+KQ_INLINE fours in_32_bits(const int16_t *from)
+{
+    return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)from));
+}
+
+KQ_INLINE place place_of(places all, int i)
+{
+    return i ? _mm256_extracti128_si256(all, 1) : _mm256_castsi256_si128(all);
+}
+
+KQ_INLINE places join(const int16_t *const *from)
+{
+    return _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)from[0])),
+        _mm_loadl_epi64((const __m128i *)from[1]), 1);
+}
+
+KQ_INLINE fours squares(const kq_group *group, place at)
 {
     const __m256i *from = (const __m256i *)group;
     __m256i a = _mm256_loadu_si256(from), b = _mm256_loadu_si256(from + 1);
-    a = _mm256_sub_epi16(a, _mm256_broadcastd_epi32(place));
-    b = _mm256_sub_epi16(b, _mm256_broadcastd_epi32(_mm_srli_epi64(place, 32)));
-    a = _mm256_add_epi32(_mm256_madd_epi16(a, a), _mm256_madd_epi16(b, b));
-    __m128i min =
-        _mm_min_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-    min = _mm_min_epi32(min, _mm_shuffle_epi32(min, 0x4e));
-    min = _mm_min_epi32(min, _mm_shuffle_epi32(min, 0xb1));
-    *least = _mm_cvtsi128_si32(min);
-    a = _mm256_cmpeq_epi32(a, _mm256_broadcastd_epi32(min));
-    return kq_zeros_below((unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(a)));
+    a = _mm256_sub_epi16(a, _mm256_broadcastd_epi32(at));
+    b = _mm256_sub_epi16(b, _mm256_broadcastd_epi32(_mm_srli_epi64(at, 32)));
+    return _mm256_add_epi32(_mm256_madd_epi16(a, a), _mm256_madd_epi16(b, b));
+}
+
+/* The squared distances of four of each pixel's entries, or of the other four. */
+KQ_INLINE void all_squares(const kq_group *const *groups, places at, fours *low,
+                           fours *high)
+{
+    const __m256i a = squares(groups[0], place_of(at, 0));
+    const __m256i b = squares(groups[1], place_of(at, 1));
+    *low = _mm256_permute2x128_si256(a, b, 0x20);
+    *high = _mm256_permute2x128_si256(a, b, 0x31);
+}
+
+KQ_INLINE fours lesser(fours a, fours b)
+{
+    return _mm256_min_epi32(a, b);
 }
 
 #else
 
-KQ_INLINE __m128i four_squares(const int16_t *xy, short4 place)
+#define SIDE 1
+typedef __m128i fours;
+typedef __m128i places;
+
+#define V(name) _mm_##name
+#define V_BITS(name) _mm_##name##_si128
+
+KQ_INLINE fours same(__m128i v)
 {
-    const __m128i *from = (const __m128i *)xy, *other = from + 2;
-    __m128i a = _mm_loadu_si128(from), b = _mm_loadu_si128(other);
-    a = _mm_sub_epi16(a, _mm_shuffle_epi32(place, 0x00));
-    b = _mm_sub_epi16(b, _mm_shuffle_epi32(place, 0x55));
+    return v;
+}
+
+KQ_INLINE fours in_32_bits(const int16_t *from)
+{
+    const __m128i v = _mm_loadl_epi64((const __m128i *)from);
+    return _mm_srai_epi32(_mm_unpacklo_epi16(v, v), 16);
+}
+
+KQ_INLINE place place_of(places all, int i)
+{
+    (void)i;
+    return all;
+}
+
+KQ_INLINE places join(const int16_t *const *from)
+{
+    return _mm_loadl_epi64((const __m128i *)from[0]);
+}
+
+KQ_INLINE fours half_squares(const int16_t *xy, const int16_t *zw, place at)
+{
+    __m128i a = _mm_loadu_si128((const __m128i *)xy);
+    __m128i b = _mm_loadu_si128((const __m128i *)zw);
+    a = _mm_sub_epi16(a, _mm_shuffle_epi32(at, 0x00));
+    b = _mm_sub_epi16(b, _mm_shuffle_epi32(at, 0x55));
     return _mm_add_epi32(_mm_madd_epi16(a, a), _mm_madd_epi16(b, b));
 }
 
-KQ_INLINE __m128i lesser(__m128i a, __m128i b)
+KQ_INLINE void all_squares(const kq_group *const *groups, places at, fours *low,
+                           fours *high)
+{
+    *low = half_squares(groups[0]->xy[0], groups[0]->zw[0], at);
+    *high = half_squares(groups[0]->xy[4], groups[0]->zw[4], at);
+}
+
+KQ_INLINE fours lesser(fours a, fours b)
 {
     const __m128i more = _mm_cmpgt_epi32(a, b);
     return _mm_or_si128(_mm_and_si128(more, b), _mm_andnot_si128(more, a));
 }
 
-KQ_INLINE int nearest_in_group(const int16_t *group, short4 place, int32_t *least)
+#endif
+
+KQ_INLINE fours zeros(void)
 {
-    const __m128i a = four_squares(group, place), b = four_squares(group + 8, place);
-    __m128i min = lesser(a, b);
-    min = lesser(min, _mm_shuffle_epi32(min, 0x4e));
-    min = lesser(min, _mm_shuffle_epi32(min, 0xb1));
-    *least = _mm_cvtsi128_si32(min);
-    const __m128i equal =
-        _mm_packs_epi32(_mm_cmpeq_epi32(a, min), _mm_cmpeq_epi32(b, min));
-    return kq_zeros_below((unsigned)_mm_movemask_epi8(equal)) / 2;
+    return V_BITS(setzero)();
 }
 
-#endif
+KQ_INLINE fours load_fours(const int32_t *from)
+{
+    return V_BITS(loadu)((const fours *)from);
+}
+
+KQ_INLINE void store_fours(fours v, int32_t *to)
+{
+    V_BITS(storeu)((fours *)to, v);
+}
+
+KQ_INLINE fours times_four(fours v)
+{
+    return V(slli_epi32)(v, 2);
+}
+
+KQ_INLINE fours add_seven(fours a, fours b)
+{
+    return V(sub_epi32)(V(add_epi32)(a, V(slli_epi32)(b, 3)), b);
+}
+
+KQ_INLINE fours three_five_one(fours a, fours b, fours c)
+{
+    const fours three = V(sub_epi32)(times_four(a), a);
+    const fours five = V(add_epi32)(times_four(b), b);
+    return V(add_epi32)(V(add_epi32)(three, five), c);
+}
+
+KQ_INLINE places moved(const int16_t *from, fours sum)
+{
+    sum = V(srai_epi32)(V(add_epi32)(sum, V(set1_epi32)(8)), 4);
+    sum = V(add_epi32)(in_32_bits(from), sum);
+    sum = V(packs_epi32)(sum, sum);
+    sum = V(max_epi16)(sum, zeros());
+    return V(min_epi16)(sum, V(set1_epi16)(255 * KQ_ONE));
+}
+
+/* The part of the errors of these entries that goes on: none of a pixel whose colour has
+an entry of its own, which is what a first coordinate below 0 means. */
+KQ_INLINE fours part_of(places at, const int16_t *const *entries, int strength,
+                        const int16_t *from)
+{
+    const fours away = V(unpacklo_epi16)(V(sub_epi16)(at, join(entries)), zeros());
+    const fours parts = V(madd_epi16)(away, V(set1_epi32)(strength));
+    const fours none = V(srai_epi32)(V(shuffle_epi32)(in_32_bits(from), 0), 31);
+    return V_BITS(andnot)(none,
+                          V(srai_epi32)(V(add_epi32)(parts, V(set1_epi32)(128)), 8));
+}
+
+/* The number of the cell that each place is in, and of the part of that. */
+KQ_INLINE void find_cells(places at, size_t channels, uint32_t *cells, uint32_t *parts)
+{
+    const int bits = cell_bits(channels), more = part_bits(channels);
+    const int low = channels == 4 ? bits : 0, last = channels == 4 ? more : 0;
+    /* A product's upper half, so that the two halves of a place can differ. */
+    const short whole = (short)(1 << (2 + bits)), cut = (short)(1 << (2 + bits + more));
+    const short mask = (short)((1 << more) - 1);
+    const fours shifts =
+        same(_mm_setr_epi16(whole, whole, whole, whole, cut, cut, cut, cut));
+    const fours masks = same(_mm_setr_epi16(-1, -1, -1, -1, mask, mask, mask, mask));
+    const fours shares = same(_mm_setr_epi16(
+        (short)(1 << (2 * bits + low)), (short)(1 << (bits + low)), (short)(1 << low),
+        channels == 4, (short)(1 << (2 * more + last)), (short)(1 << (more + last)),
+        (short)(1 << last), channels == 4));
+    at = V_BITS (and)(V(mulhi_epu16)(at, shifts), masks);
+    const fours pairs = V(madd_epi16)(at, shares);
+    const fours sums = V_BITS(or)(pairs, V(srli_epi64)(pairs, 32));
+    for (int i = 0; i < SIDE; i++) {
+        const __m128i sum = place_of(sums, i);
+        cells[i] = (uint32_t)_mm_cvtsi128_si32(sum);
+        parts[i] = (uint32_t)_mm_extract_epi16(sum, 4);
+    }
+}
+
+/* Which of its group's entries is nearest to each place, the first one of several. */
+KQ_INLINE void nearest_in_groups(const kq_group *const *groups, places at, int *nearest)
+{
+    fours a, b;
+    all_squares(groups, at, &a, &b);
+    fours min = lesser(a, b);
+    min = lesser(min, V(shuffle_epi32)(min, 0x4e));
+    min = lesser(min, V(shuffle_epi32)(min, 0xb1));
+    const fours equal = V(packs_epi32)(V(cmpeq_epi32)(a, min), V(cmpeq_epi32)(b, min));
+    const uint32_t bits = (uint32_t)V(movemask_epi8)(equal);
+    for (int i = 0; i < SIDE; i++)
+        nearest[i] = groups[i]->index[kq_zeros_below(bits >> 16 * i) / 2];
+}
+
+KQ_INLINE place load_place(const int16_t *from)
+{
+    return _mm_loadl_epi64((const __m128i *)from);
+}
+
+KQ_INLINE void store_place(place v, int16_t *to)
+{
+    _mm_storel_epi64((__m128i *)to, v);
+}
+
+/* A box, and an entry that others are compared to: a pair of coordinates in all lanes. */
+typedef struct {
+    __m128i entry[2], low[2], high[2];
+} box;
+
+/* low and high are twice the corners of the box. */
+KQ_INLINE box make_box(const int16_t *entry, const int16_t *low, const int16_t *high)
+{
+    const __m128i e = load_place(entry), l = load_place(low), h = load_place(high);
+    return (box){{_mm_shuffle_epi32(e, 0x00), _mm_shuffle_epi32(e, 0x55)},
+                 {_mm_shuffle_epi32(l, 0x00), _mm_shuffle_epi32(l, 0x55)},
+                 {_mm_shuffle_epi32(h, 0x00), _mm_shuffle_epi32(h, 0x55)}};
+}
+
+KQ_INLINE __m128i excess(const int16_t *from, const box *in, int pair)
+{
+    const __m128i at = _mm_loadu_si128((const __m128i *)from), entry = in->entry[pair];
+    const __m128i away = _mm_sub_epi16(at, entry);
+    const __m128i more = _mm_cmpgt_epi16(at, entry);
+    const __m128i corner = _mm_or_si128(_mm_and_si128(more, in->high[pair]),
+                                        _mm_andnot_si128(more, in->low[pair]));
+    return _mm_madd_epi16(away, _mm_sub_epi16(_mm_add_epi16(at, entry), corner));
+}
+
+/* A bit for each of a group's entries that is not farther than the entry of the box at
+every corner of it. */
+KQ_INLINE unsigned near_in_group(const kq_group *group, const box *in)
+{
+    const __m128i none = _mm_setzero_si128();
+    __m128i a = excess(group->xy[0], in, 0), b = excess(group->xy[4], in, 0);
+    a = _mm_add_epi32(a, excess(group->zw[0], in, 1));
+    b = _mm_add_epi32(b, excess(group->zw[4], in, 1));
+    a = _mm_packs_epi32(_mm_cmpgt_epi32(a, none), _mm_cmpgt_epi32(b, none));
+    return ~(unsigned)_mm_movemask_epi8(_mm_packs_epi16(a, a)) & 0xff;
+}
 
 #else
 
+#define SIDE 1
+
 typedef struct {
     int32_t v[KQ_CHANNELS];
-} four;
+} fours;
 
 typedef struct {
     int16_t v[KQ_CHANNELS];
-} short4;
+} place;
 
-KQ_INLINE four zeros(void)
+typedef place places;
+
+KQ_INLINE fours zeros(void)
 {
-    return (four){{0}};
+    return (fours){{0}};
 }
 
-KQ_INLINE four load_four(const int32_t *from)
+KQ_INLINE fours load_fours(const int32_t *from)
 {
-    four v;
+    fours v;
     memcpy(v.v, from, sizeof v.v);
     return v;
 }
 
-KQ_INLINE void store_four(four v, int32_t *to)
+KQ_INLINE void store_fours(fours v, int32_t *to)
 {
     memcpy(to, v.v, sizeof v.v);
 }
 
-KQ_INLINE void store_short4(short4 v, int16_t *to)
+KQ_INLINE place load_place(const int16_t *from)
+{
+    place v;
+    memcpy(v.v, from, sizeof v.v);
+    return v;
+}
+
+KQ_INLINE void store_place(place v, int16_t *to)
 {
     memcpy(to, v.v, sizeof v.v);
 }
 
-KQ_INLINE four add_seven(four a, four b)
+KQ_INLINE place place_of(places all, int i)
+{
+    (void)i;
+    return all;
+}
+
+KQ_INLINE places join(const int16_t *const *from)
+{
+    return load_place(from[0]);
+}
+
+KQ_INLINE fours add_seven(fours a, fours b)
 {
     for (int c = 0; c < KQ_CHANNELS; c++)
         a.v[c] += 7 * b.v[c];
     return a;
 }
 
-KQ_INLINE four three_five_one(four a, four b, four c)
+KQ_INLINE fours three_five_one(fours a, fours b, fours c)
 {
     for (int i = 0; i < KQ_CHANNELS; i++)
         c.v[i] += 3 * a.v[i] + 5 * b.v[i];
     return c;
 }
 
-KQ_INLINE short4 moved(const int16_t *from, four sum)
+KQ_INLINE places moved(const int16_t *from, fours sum)
 {
-    short4 place;
+    places to;
     for (int c = 0; c < KQ_CHANNELS; c++) {
         int32_t at = from[c] + ((sum.v[c] + 8) >> 4);
         at = at > 0 ? at : 0;
-        place.v[c] = (int16_t)(at < 255 * KQ_ONE ? at : 255 * KQ_ONE);
+        to.v[c] = (int16_t)(at < 255 * KQ_ONE ? at : 255 * KQ_ONE);
     }
-    return place;
+    return to;
 }
 
-KQ_INLINE four part_of(short4 place, const int16_t *entry, int strength)
+KQ_INLINE fours part_of(places at, const int16_t *const *entries, int strength,
+                        const int16_t *from)
 {
-    four parts;
+    fours parts;
     for (int c = 0; c < KQ_CHANNELS; c++)
-        parts.v[c] = ((place.v[c] - entry[c]) * strength + 128) >> 8;
+        parts.v[c] =
+            from[0] < 0 ? 0 : ((at.v[c] - entries[0][c]) * strength + 128) >> 8;
     return parts;
 }
 
-KQ_INLINE size_t cell_of(short4 place, int bits, size_t channels)
+KQ_INLINE void find_cells(places at, size_t channels, uint32_t *cells, uint32_t *parts)
 {
-    size_t cell = 0;
-    for (size_t c = 0; c < channels; c++)
-        cell = cell << bits | (size_t)(place.v[c] >> (14 - bits));
-    return cell;
+    const int bits = cell_bits(channels), more = part_bits(channels);
+    cells[0] = parts[0] = 0;
+    for (size_t c = 0; c < channels; c++) {
+        const uint32_t v = (uint32_t)at.v[c] >> (14 - bits - more);
+        cells[0] = cells[0] << bits | v >> more;
+        parts[0] = parts[0] << more | (v & ((1u << more) - 1));
+    }
 }
 
-KQ_INLINE int nearest_in_group(const int16_t *group, short4 place, int32_t *least)
+KQ_INLINE void nearest_in_groups(const kq_group *const *groups, places at, int *nearest)
 {
-    int best = 0;
-    *least = INT32_MAX;
+    int32_t least = INT32_MAX;
+    *nearest = 0;
     for (int j = 0; j < KQ_GROUP; j++) {
         int32_t next = 0;
         for (int c = 0; c < KQ_CHANNELS; c++) {
-            const int d = group[KQ_GROUP * (c & 2) + 2 * j + (c & 1)] - place.v[c];
+            const int d = (c < 2 ? groups[0]->xy : groups[0]->zw)[j][c % 2] - at.v[c];
             next += d * d;
         }
-        best = next < *least ? j : best;
-        *least = next < *least ? next : *least;
+        *nearest = next < least ? groups[0]->index[j] : *nearest;
+        least = next < least ? next : least;
     }
-    return best;
+}
+
+typedef struct {
+    place entry, low, high;
+} box;
+
+KQ_INLINE box make_box(const int16_t *entry, const int16_t *low, const int16_t *high)
+{
+    return (box){load_place(entry), load_place(low), load_place(high)};
+}
+
+KQ_INLINE unsigned near_in_group(const kq_group *group, const box *in)
+{
+    unsigned near = 0;
+    for (int j = 0; j < KQ_GROUP; j++) {
+        int32_t excess = 0;
+        for (int c = 0; c < KQ_CHANNELS; c++) {
+            const int at = (c < 2 ? group->xy : group->zw)[j][c % 2];
+            const int entry = in->entry.v[c];
+            const int corner = at > entry ? in->high.v[c] : in->low.v[c];
+            excess += (at - entry) * (at + entry - corner);
+        }
+        near |= (unsigned)(excess <= 0) << j;
+    }
+    return near;
 }
 
 #endif

@@ -326,28 +326,37 @@ void kq_hash_lookup(const kq_image *image, const kq_places *places,
 
 /* ---- dithering --------------------------------------------------------- */
 
+/* Entries of a palette that may be the nearest ones, the last one repeated: the first two
+coordinates of each, the other two, and their indices. The list goes on in the group
+`next`, if that is not 0; or it has yet to be made, of that in the group `from`. */
+#define KQ_GROUP 8
+
+typedef struct {
+    int16_t xy[KQ_GROUP][2], zw[KQ_GROUP][2];
+    uint8_t index[KQ_GROUP];
+    uint32_t next, from;
+} kq_group;
+
 /* Finds the nearest palette entry of any place in the colour space: of palette
 [k][KQ_CHANNELS], ties to the lowest index, exactly. The space is cut into cells, and
 each cell, when it is first needed, gets the list of those entries that are nearest
-somewhere in it. cells[KQ_NEAR_CELLS] (INOUT, 0 before the first use) and
-lists[KQ_NEAR_GROUPS][KQ_GROUP_SIZE] (INOUT) hold them, `used` says how much of it;
-when it is full, all are forgotten.
+somewhere in it. If they are more than a group, the cell is cut into parts that get lists
+of their own.
 
-A list is groups of KQ_GROUP entries, the last one repeated: the first two coordinates
-of each, the other two of each, and their indices. */
+cells[KQ_NEAR_CELLS] (INOUT, 0 before the first use) and groups[KQ_NEAR_GROUPS] (INOUT)
+hold them, `used` (0 before) says how many groups; when these are full, all are forgotten.
+A cell is twice its first group, or that of its first part and 1 more. */
 typedef struct {
     const int16_t *palette;
     size_t k, channels;
     uint32_t *cells;
-    int16_t *lists;
+    kq_group *groups;
     size_t used;
 } kq_near;
 
-#define KQ_GROUP 8
-#define KQ_GROUP_SIZE 40     // 5 KQ_GROUP
 #define KQ_NEAR_CELLS 131072 // of 4 bits of 4 axes, and all larger ones
-#define KQ_NEAR_GROUPS 65536 // 5 MB
-#define KQ_NEAR_MOST 192     // what a cell and the larger ones around it can need
+#define KQ_NEAR_GROUPS 65536 // 5 MB; parts may take up to half of it
+#define KQ_NEAR_MOST 256     // what a cell, its parts and the larger cells can need
 
 #define KQ_AROUND 8 // entries that one is mixed with
 
@@ -375,9 +384,9 @@ but a band starts KQ_BAND_LEAD rows early, so that its first rows have errors li
 other. `first` must be the start of a band, and last - first at most KQ_BANDS bands,
 which are worked on in turn.
 
-Writes indices[height][width] of these rows. The scratch is errors[KQ_BANDS][2]
-[width + 2][KQ_CHANNELS] (INOUT, 0 before), rows[KQ_BANDS][width][KQ_CHANNELS],
-found[width] and unused[width]. */
+Writes indices[height][width] of these rows. The scratch is `errors`, KQ_BANDS * 2 *
+(width + 2) * KQ_CHANNELS of them (INOUT, 0 before), `rows`, KQ_BANDS * width *
+KQ_CHANNELS coordinates, found[width] and unused[width]. */
 #define KQ_BANDS 8
 #define KQ_BAND_ROWS 64
 #define KQ_BAND_LEAD 4
