@@ -50,6 +50,9 @@ MOST_PROFILE = 1 << 22
 
 ORIENTATION = 274  # the EXIF tag
 
+# Where Pillow finds it; without these, to look takes longer than to decode.
+EXIF = {"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"}
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -318,6 +321,8 @@ def _load(path: PathLike, file: BinaryIO, how: Reading) -> Image.Image:
     if frames > 1:
         image.seek(0)
     image.load()
+    if not image.info.keys() & EXIF and image.format != "TIFF":
+        return image
     if image.getexif().get(ORIENTATION, 1) == 1:
         return image
     from PIL import ImageOps  # which few pictures need

@@ -15,7 +15,7 @@ from PIL import Image
 
 from .disk import PathLike
 from .errors import ImageFileError, InvalidTypeError, InvalidValueError
-from .image import as_pillow
+from .image import as_pillow, image_palette
 from .parallel import Workers
 
 # Ways to compress a PNG: memory level of zlib, and after how many symbols the code may
@@ -131,6 +131,10 @@ def encode(path: PathLike, content: Content, how: Writing, workers: Workers) -> 
 def shows(encoded: bytes, content: Content) -> bool:
     """Whether an encoded file, decoded by Pillow, shows exactly this picture."""
     image = Image.open(BytesIO(encoded))
+    if image.mode == "P" and np.array_equal(np.asarray(image), content.indices):
+        entries = image_palette(image)[: len(content.colors)]
+        if np.array_equal(entries, content.colors):
+            return True  # as a rule; what follows takes its time
     seen = np.asarray(image.convert("RGBA"))
     colors = np.full((len(content.colors), 4), 255, np.uint8)
     colors[:, : content.colors.shape[1]] = content.colors

@@ -1,6 +1,7 @@
 """Image files to arrays: every format, every fault."""
 
 import contextlib
+import functools
 import io
 import os
 import re
@@ -321,6 +322,7 @@ def to_lab(image):
     return ImageCms.applyTransform(image, transform)
 
 
+@functools.cache  # since a profile holds the time when it was made
 def srgb_profile():
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
