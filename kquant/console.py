@@ -1,7 +1,6 @@
 """How the command line talks: summaries, a live line, JSON, trouble in one line."""
 
 import contextlib
-import json
 import math
 import os
 import sys
@@ -129,6 +128,8 @@ class Console:
                 self._print(f"failed: {printable(explain(outcome))}", RED)
 
     def _write(self, value: dict[str, Any]) -> None:
+        import json  # which few ask for
+
         try:
             print(json.dumps(value), file=self._report, flush=True)
         except BrokenPipeError:  # nobody reads on; the files are still to be done

@@ -23,14 +23,14 @@ from .parallel import Workers
 # second; the others are tried, two at a time for two threads, as long as nothing is
 # gained over zlib's own way, the very first.
 WAYS = (
-    (8, 0), (9, 24_000), (9, 14_000), (8, 16_000), (8, 7_500), (9, 27_000),
+    (8, 0), (9, 14_000), (9, 24_000), (8, 16_000), (8, 7_500), (9, 27_000),
     (8, 6_000), (9, 10_500),
 )  # fmt: skip
 LARGE = (9, 24_000)
 
 # To guess how many bytes make a symbol of deflate, so much is compressed; a symbol of
 # an index map takes about nine bits.
-SAMPLE, SYMBOL_BITS = 1 << 18, 9
+SAMPLE, SYMBOL_BITS = 1 << 16, 9
 
 # Parts that large are compressed on their own, each knowing the 32 kB before it, so
 # that threads can share the work. Only one way is tried.

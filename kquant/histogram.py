@@ -1,14 +1,19 @@
 """From an image to its distinct colours, with exact counts."""
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from . import _kernel
 from .errors import InvalidTypeError, InvalidValueError
 from .image import ImageLike, as_pixels
 from .parallel import MOST_THREADS, Workers
+
+if TYPE_CHECKING:
+    import numpy.typing as npt  # which takes 5 ms to import
 
 # From so many pixels on, counting in a table of 16 MB, one for each thread, is
 # faster than sorting into buckets, and needs no more memory than the image.
@@ -90,14 +95,14 @@ class Histogram:
     @classmethod
     def _ordered(
         cls, codes: np.ndarray, colors: np.ndarray, counts: np.ndarray
-    ) -> "Histogram":
+    ) -> Histogram:
         """Take arrays that are already what the properties promise."""
         histogram = cls.__new__(cls)
         histogram._set(codes, colors, counts)
         return histogram
 
     @classmethod
-    def from_image(cls, image: ImageLike, *, threads: int | None = None) -> "Histogram":
+    def from_image(cls, image: ImageLike, *, threads: int | None = None) -> Histogram:
         """Count the colours of an image.
 
         Parameters
@@ -153,7 +158,7 @@ class Histogram:
         """Return N, the number of distinct colours."""
         return len(self._counts)
 
-    def __add__(self, other: object) -> "Histogram":
+    def __add__(self, other: object) -> Histogram:
         """Return the histogram of both sets of pixels."""
         if not isinstance(other, Histogram):
             return NotImplemented
@@ -172,7 +177,7 @@ class Histogram:
         codes, counts = _add_up(morton_codes(colors), self._counts)
         return codes, _decoded(codes, channels), counts
 
-    def __radd__(self, other: object) -> "Histogram":
+    def __radd__(self, other: object) -> Histogram:
         """Let sum() start from 0."""
         return self if isinstance(other, int) and other == 0 else NotImplemented
 

@@ -1,15 +1,19 @@
 """Pillow images to arrays and back: the one form that the rest works on."""
 
+from __future__ import annotations
+
 import os
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from .errors import InvalidTypeError, InvalidValueError
 
-ImageLike: TypeAlias = Image.Image | npt.ArrayLike
+if TYPE_CHECKING:
+    import numpy.typing as npt  # which takes 5 ms to import
+
+ImageLike: TypeAlias = "Image.Image | npt.ArrayLike"
 
 
 def as_pixels(image: ImageLike) -> np.ndarray:

@@ -1,12 +1,13 @@
 """The palette: at most 256 colours in an order, and how often each is used."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Sequence
 from string import hexdigits
-from typing import TYPE_CHECKING, TypeAlias, Union, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from .disk import PathLike
 from .errors import InvalidTypeError, InvalidValueError
@@ -15,6 +16,7 @@ from .image import ImageLike, as_pixels, image_palette, is_pillow
 from .parallel import Progress, Workers
 
 if TYPE_CHECKING:
+    import numpy.typing as npt  # which takes 5 ms to import
     from PIL import Image
 
     from .indexed import IndexedImage
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 MAX_COLORS = 256
 
 Color: TypeAlias = tuple[int, ...]
-Colors: TypeAlias = Union[
-    "Palette", "Image.Image", Sequence[str | Sequence[int]], npt.ArrayLike
-]
+Colors: TypeAlias = (
+    "Palette | Image.Image | Sequence[str | Sequence[int]] | npt.ArrayLike"
+)
 
 
 class Palette(Sequence):
@@ -90,7 +92,7 @@ class Palette(Sequence):
         colors: np.ndarray,
         counts: np.ndarray | None,
         matched: np.ndarray | None = None,
-    ) -> "Palette":
+    ) -> Palette:
         """Take (K, 3|4) uint8 colours and (K,) int64 counts that nobody else holds."""
         palette = cls.__new__(cls)
         palette._set(colors, counts, matched)
@@ -104,14 +106,14 @@ class Palette(Sequence):
         *,
         effort: str = "balanced",
         space: str = "srgb",
-        lock: "Colors | None" = None,
+        lock: Colors | None = None,
         weights: npt.ArrayLike | None = None,
         max_error: float | None = None,
         protect_pixels: int | None = None,
         seed: int = 0,
         threads: int | None = None,
         progress: Progress | None = None,
-    ) -> "Palette":
+    ) -> Palette:
         """Find the palette that stands for an image, or many, with the least error.
 
         Parameters
@@ -163,7 +165,7 @@ class Palette(Sequence):
         return cls._counted(clusters.colors, clusters.counts)
 
     @classmethod
-    def load(cls, path: PathLike) -> "Palette":
+    def load(cls, path: PathLike) -> Palette:
         """Read a palette file, or the palette of an indexed image.
 
         Parameters
@@ -201,7 +203,7 @@ class Palette(Sequence):
         write_colors(path, self._colors, force=force)
 
     @classmethod
-    def of(cls, palette: "Colors | PathLike", name: str = "palette") -> "Palette":
+    def of(cls, palette: Colors | PathLike, name: str = "palette") -> Palette:
         """Take any form of palette, also as text.
 
         Parameters
@@ -239,7 +241,7 @@ class Palette(Sequence):
         return cls._counted(as_colors(colors, name), None)
 
     @classmethod
-    def named(cls, name: str) -> "Palette":
+    def named(cls, name: str) -> Palette:
         """Look up the palette of a device.
 
         Parameters
@@ -273,7 +275,7 @@ class Palette(Sequence):
         dither: bool | float | str = False,
         threads: int | None = None,
         progress: Progress | None = None,
-    ) -> "IndexedImage":
+    ) -> IndexedImage:
         """Give every pixel of an image its nearest entry, ties to the lowest index.
 
         With `dither`, give its surroundings the right mean instead.
@@ -334,8 +336,8 @@ class Palette(Sequence):
     @overload
     def __getitem__(self, index: int) -> Color: ...
     @overload
-    def __getitem__(self, index: slice) -> "Palette": ...
-    def __getitem__(self, index: int | slice) -> "Color | Palette":
+    def __getitem__(self, index: slice) -> Palette: ...
+    def __getitem__(self, index: int | slice) -> Color | Palette:
         if not isinstance(index, slice):
             return tuple(self._colors[index].tolist())
         colors = self._colors[index]
@@ -343,7 +345,7 @@ class Palette(Sequence):
             raise InvalidValueError(f"a palette cannot be empty, as {index} would be")
         return self.reordered(np.arange(len(self))[index])
 
-    def reordered(self, order: npt.ArrayLike) -> "Palette":
+    def reordered(self, order: npt.ArrayLike) -> Palette:
         """Return the palette of some entries, by their indices, in that order."""
         order = np.asarray(order)
         counts = None if self._counts is None else self._counts[order]

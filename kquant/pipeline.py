@@ -1,12 +1,13 @@
 """The stages in a row: image, histogram, clusters, index map, file."""
 
+from __future__ import annotations
+
 import inspect
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
-import numpy.typing as npt
 
 from .bits import Bits, check_bits, rounded_colors
 from .disk import PathLike
@@ -25,6 +26,9 @@ from .palette import MAX_COLORS, Colors, Palette
 from .parallel import Progress, Workers
 from .recipe import Recipe, as_weights
 from .transparent import check_transparent_rgb, hidden_color
+
+if TYPE_CHECKING:
+    import numpy.typing as npt  # which takes 5 ms to import
 
 
 class Options(TypedDict, total=False):
@@ -231,7 +235,7 @@ class Plan:
         min_psnr: float | None,
         max_mse: float | None,
         seed: int,
-    ) -> "Plan":
+    ) -> Plan:
         recipe = Recipe.make(
             colors,
             effort=effort,

@@ -1,9 +1,11 @@
 """What a palette shall be like: the arguments that say so, checked, and the fitting."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from . import kmeans
 from .errors import InvalidTypeError, InvalidValueError
@@ -13,6 +15,9 @@ from .kmeans import Clusters
 from .palette import MAX_COLORS, Colors, as_colors
 from .parallel import Workers
 from .space import Space, check_space
+
+if TYPE_CHECKING:
+    import numpy.typing as npt  # which takes 5 ms to import
 
 # Weights that are no integers are scaled by a power of 2 until they use so many bits.
 WEIGHT_BITS = 16
@@ -52,7 +57,7 @@ class Recipe:
         lock: Colors | None,
         max_error: float | None,
         protect_pixels: int | None,
-    ) -> "Recipe":
+    ) -> Recipe:
         """Check the arguments.
 
         Raises
