@@ -220,6 +220,10 @@ def _choose_moves(
     return moves
 
 
+def _are_grey(colors: np.ndarray) -> bool:
+    return bool((colors[:, :3] == colors[:, :1]).all())
+
+
 class Rounded:
     """Centroids on their way to 8 bits, no two equal and none without points.
 
@@ -240,7 +244,8 @@ class Rounded:
     def __init__(self, lloyd: Lloyd, space: Space, colors: np.ndarray) -> None:
         self.lloyd, self._space, self._colors = lloyd, space, colors
         # Grey stays grey, though another colour may be nearer to a mean of two greys.
-        self._grey = bool((colors[:, :3] == colors[:, :1]).all())
+        self._grey = _are_grey(colors[:: max(1, len(colors) // 64)])
+        self._grey = self._grey and _are_grey(colors)
         self.palette = space.colors(lloyd.centroids, colors.shape[1], grey=self._grey)
 
     def optimize(self) -> None:

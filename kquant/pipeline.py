@@ -320,8 +320,7 @@ class Task:
                 self._pixels, plan.palette, space, plan.dither, self._workers
             )
         if plan.goal is None:
-            fitted = plan.recipe.fit(self._counted, self._workers, self._histogram)
-            return self._indexed(self._delivered(fitted), plan.dither)
+            return self._indexed(self._fitted(), plan.dither)
         clusters, mse = plan.goal.choose(self.family, self._finished)
         if mse > plan.goal.limit:
             image = self._indexed(clusters, plan.dither)
@@ -333,6 +332,12 @@ class Task:
                 image,
             )
         return self._indexed(clusters, plan.dither)
+
+    def _fitted(self) -> Clusters:
+        # Nobody may hold what was fitted: its coordinates are large.
+        return self._delivered(
+            self._plan.recipe.fit(self._counted, self._workers, self._histogram)
+        )
 
     @cached_property
     def family(self) -> Family:
@@ -353,10 +358,11 @@ class Task:
         """Label all colours, also those without weight, by the entries as written."""
         colors = rounded_colors(fitted.colors, self._plan.bits)
         if self._weights is None and colors is fitted.colors:
-            return fitted
+            return self._plan.dither.needed(fitted)
         clusters = nearest(
             self._histogram, colors, self._plan.recipe.space, self._workers
         )
+        clusters = self._plan.dither.needed(clusters)
         return replace(
             clusters, iterations=fitted.iterations, converged=fitted.converged
         )
@@ -366,7 +372,7 @@ class Task:
         image = index_pixels(
             self._pixels,
             self._histogram,
-            self._hide(dither.needed(clusters)),
+            self._hide(clusters),
             plan.recipe.space,
             dither,
             self._workers,

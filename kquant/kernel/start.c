@@ -6,8 +6,8 @@
 #include <string.h>
 
 /* Weighted sums over points: of 1, of the coordinates, and of their products, from
-which mean and covariance follow. */
-enum { WEIGHT, AT, PRODUCT = AT + KQ_CHANNELS, MOMENTS = PRODUCT + 10 };
+which mean and covariance follow. There are 15; 16 are quicker to find. */
+enum { WEIGHT, AT, PRODUCT = AT + KQ_CHANNELS, MOMENTS = PRODUCT + 11 };
 
 /* Where the product of two coordinates lies among the products. */
 static const int product_of[KQ_CHANNELS][KQ_CHANNELS] = {
