@@ -23,14 +23,14 @@ from .parallel import Workers
 # second; the others are tried, two at a time for two threads, as long as nothing is
 # gained over zlib's own way, the very first.
 WAYS = (
-    (8, 0), (9, 14_000), (9, 24_000), (8, 16_000), (8, 7_500), (9, 27_000),
-    (8, 6_000), (9, 10_500),
+    (8, 0), (9, 13_000), (9, 22_000), (8, 15_000), (8, 7_000), (9, 25_000),
+    (8, 5_500), (9, 10_000), (9, 18_000), (8, 11_000),
 )  # fmt: skip
-LARGE = (9, 24_000)
+LARGE = (9, 22_000)
 
-# To guess how many bytes make a symbol of deflate, so much is compressed; a symbol of
-# an index map takes about nine bits.
-SAMPLE, SYMBOL_BITS = 1 << 16, 9
+# To guess how many bytes make a symbol of deflate, so many samples of so many bytes are
+# compressed; a symbol of an index map takes about nine bits.
+SAMPLES, SAMPLE, SYMBOL_BITS = 8, 1 << 13, 9
 
 # Parts that large are compressed on their own, each knowing the 32 kB before it, so
 # that threads can share the work. Only one way is tried.
@@ -193,7 +193,8 @@ def _rows(indices: np.ndarray, bits: int) -> bytes:
 
 def _deflate(rows: bytes, workers: Workers) -> bytes:
     """Compress into one zlib stream: the same bytes for any number of threads."""
-    sample = rows[:SAMPLE]
+    step = max(1, len(rows) // SAMPLES)
+    sample = b"".join(rows[at : at + SAMPLE] for at in range(0, len(rows), step))
     symbol = len(sample) * SYMBOL_BITS / (8 * len(zlib.compress(sample, 1)))
 
     def calls(ways: tuple, cuts: list[int]) -> list[tuple]:
