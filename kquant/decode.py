@@ -175,7 +175,7 @@ def count_pixels_of(source: PathLike) -> int:
         with open(source, "rb") as file:
             if not file.seekable():
                 return 0
-            image = _open(file)
+            image = open_image(file)
             return image.width * image.height
     except Exception:  # whoever decodes it will say what is wrong
         return 0
@@ -240,7 +240,7 @@ class _TruncationSwitch:
 _truncation = _TruncationSwitch()
 
 
-def _open(file: BinaryIO) -> Image.Image:
+def open_image(file: BinaryIO) -> Image.Image:
     """Open as `Image.open` does, but by our formats, and by our limit of pixels.
 
     Its limit is one for the whole process, and looking for a format it imports them
@@ -300,7 +300,7 @@ def _decode(
 
 
 def _load(path: PathLike, file: BinaryIO, how: Reading) -> Image.Image:
-    image = _open(file)
+    image = open_image(file)
     pixels = image.width * image.height
     if how.limit is not None and pixels > how.limit:
         raise ImageFileError(

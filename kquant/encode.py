@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .decode import open_image
 from .disk import PathLike
 from .errors import ImageFileError, InvalidTypeError, InvalidValueError
 from .image import as_pillow, image_palette
@@ -130,7 +131,7 @@ def encode(path: PathLike, content: Content, how: Writing, workers: Workers) -> 
 
 def shows(encoded: bytes, content: Content) -> bool:
     """Whether an encoded file, decoded by Pillow, shows exactly this picture."""
-    image = Image.open(BytesIO(encoded))
+    image = open_image(BytesIO(encoded))
     if image.mode == "P" and np.array_equal(np.asarray(image), content.indices):
         entries = image_palette(image)[: len(content.colors)]
         if np.array_equal(entries, content.colors):
