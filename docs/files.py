@@ -18,6 +18,7 @@ from PIL import Image
 
 import kquant
 
+KQUANT = str(Path(sys.executable).with_name("kquant"))
 RUNS = 7
 COLORS = (16, 64, 256)
 
@@ -43,7 +44,7 @@ def beside_pngquant(picture: str, folder: str) -> None:
     source.save(png, compress_level=1)
     read = picture if picture.endswith((".jpg", ".jpeg")) else png
     commands = {
-        "kquant": [sys.executable, "-m", "kquant", read, "-o", ours, "-f"],
+        "kquant": [KQUANT, os.path.abspath(read), "-o", ours, "-f"],
         "pngquant": ["pngquant", "--speed", "4", "-f", "-o", theirs, "256", png],
     }
     times: dict[str, list[float]] = {name: [] for name in commands}
