@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import io
-import os
 import re
 import threading
 
@@ -19,8 +18,6 @@ RGB = oracle.photo(1, 30, 40)
 GREY = RGB[..., 1].copy()
 GREY3 = np.repeat(GREY[..., None], 3, axis=2)
 OPAQUE = np.full((30, 40, 1), 255, np.uint8)
-
-posix = pytest.mark.skipif(os.name != "posix", reason="modes and links are of POSIX")
 
 
 @pytest.mark.parametrize(

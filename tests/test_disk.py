@@ -5,7 +5,6 @@ import os
 import stat
 import threading
 
-import numpy as np
 import oracle
 import pytest
 
@@ -13,9 +12,6 @@ import kquant
 from kquant.disk import check_target, write_file
 
 RGB = oracle.photo(1, 30, 40)
-GREY = RGB[..., 1].copy()
-GREY3 = np.repeat(GREY[..., None], 3, axis=2)
-OPAQUE = np.full((30, 40, 1), 255, np.uint8)
 
 OLD, NEW = b"what somebody had", b"what we made"
 

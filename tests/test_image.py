@@ -17,8 +17,6 @@ GREY = RGB[..., 1].copy()
 GREY3 = np.repeat(GREY[..., None], 3, axis=2)
 OPAQUE = np.full((30, 40, 1), 255, np.uint8)
 
-posix = pytest.mark.skipif(os.name != "posix", reason="modes and links are of POSIX")
-
 
 # ---- arrays
 

@@ -1,7 +1,6 @@
-"""Images and files at their edges: rare modes, damaged bytes, awkward names."""
+"""Images and files at their edges: rare modes, damaged bytes."""
 
 import io
-import os
 import warnings
 
 import numpy as np
@@ -20,20 +19,6 @@ RGB = oracle.photo(1, 24, 20)
 GREY = np.ascontiguousarray(RGB[:, :, 1])
 UINT16 = np.arange(65536, dtype=np.uint16).reshape(256, 256)
 SCALED = np.repeat(np.rint(UINT16 / 257).astype(np.uint8)[:, :, np.newaxis], 3, axis=2)
-OLD, NEW = b"what somebody had", b"what we made"
-
-posix = pytest.mark.skipif(os.name != "posix", reason="modes are a thing of POSIX")
-
-
-def failing(code):
-    def fail(*_, **__):
-        raise OSError(code, os.strerror(code))
-
-    return fail
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 # ---- images
