@@ -294,6 +294,10 @@ def _measure(
     """
     axis = int(labels.shape[0] == 1)
     parts = max(1, min(labels.size // THREAD_PIXELS, labels.shape[axis]))
+    if parts == 1:  # as of most palettes: small calls add up
+        counts = np.empty(len(palette), np.int64)
+        total, largest = _kernel.measure(pixels, labels, palette, counts, weights)
+        return total, largest, counts
     columns = [pixels, labels] if weights is None else [pixels, labels, weights]
     shares = zip(*(np.array_split(c, parts, axis) for c in columns), strict=True)
     counts = np.empty((parts, len(palette)), np.int64)
