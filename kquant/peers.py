@@ -173,12 +173,20 @@ def draw(means: list[dict[str, Any]], title: str, path: str) -> None:
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
+    labelled: list[tuple[float, float]] = []
     for row in means:
         ours = row["method"].startswith("kquant")
         at = row["milliseconds"], row["percent_above_lowest"]
+        # A name that would stand in another one goes below its point.
+        near = any(
+            0.5 < at[0] / (other[0] or 1) < 2 and abs(at[1] - other[1]) < 0.1 * at[1]
+            for other in labelled
+        )
+        labelled.append(at)
         axes.scatter(*at, s=70 if ours else 40, color="crimson" if ours else "dimgray")
         axes.annotate(
-            row["method"], at, xytext=(6, 5), textcoords="offset points", fontsize=9,
+            row["method"], at, xytext=(6, -13 if near else 5),
+            textcoords="offset points", fontsize=9,
             color="crimson" if ours else "black",
         )  # fmt: skip
     axes.set_xscale("log")
