@@ -126,21 +126,23 @@ def plan(found: list[Found], where: Where) -> list[Job]:
         )
     if where.ext is not None and not os.path.splitext(f"name{where.ext}")[1]:
         raise UsageError(f"--ext must end like -kq.png or .png, got {where.ext!r}")
-    ours = where.ext or BESIDE
-    # What an earlier run left in a directory is no input.
-    results = os.path.realpath(where.out_dir) + os.sep if where.out_dir else None
     jobs = [
         Job(one.path, _target(one, where))
         for one in found
-        if not one.walked
-        or not (
-            (results is None and not where.in_place and one.path.endswith(ours)
-             and ours.startswith("-"))
-            or (results and os.path.realpath(one.path).startswith(results))
-        )
-    ]  # fmt: skip
+        if not (one.walked and _is_result(one.path, where))
+    ]
     _check_conflicts(jobs)
     return jobs
+
+
+def _is_result(path: str, where: Where) -> bool:
+    """Whether an earlier run left this file in the directory that is searched."""
+    if where.out_dir is not None:
+        return os.path.realpath(path).startswith(
+            os.path.join(os.path.realpath(where.out_dir), "")
+        )
+    ours = where.ext or BESIDE
+    return ours.startswith("-") and not where.in_place and path.endswith(ours)
 
 
 def _target(one: Found, where: Where) -> str:

@@ -123,20 +123,34 @@ def test_help_is_one_screen_and_all_of_it_names_everything():
     assert all(f"{code:3}  {meaning}" in everything for code, meaning in EXIT_CODES)
 
 
-def test_help_is_instant():
-    """No NumPy, no Pillow, no argparse; under twice the time of doing nothing."""
-    code = (
-        "import sys; sys.argv[1:] = ['--help']\n"
-        "from kquant.__main__ import main; main()\n"
-        "print({'numpy', 'PIL', 'argparse', 're', 'typing'} & {*sys.modules})"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-S", "-c", f"sys = __import__('sys'); "
-         f"sys.path.insert(0, {str(Path(kquant.__file__).parent.parent)!r})\n{code}"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert ran.stdout.startswith(help_text())
-    assert ran.stdout.endswith("set()\n")
+def from_source(code):
+    """Command that runs code without what this environment adds to every start."""
+    path = str(Path(kquant.__file__).parent.parent)
+    return [
+        sys.executable,
+        "-S",
+        "-c",
+        f"import sys; sys.path.insert(0, {path!r})\n{code}",
+    ]
+
+
+HELP = "sys.argv[1:] = ['--help']\nfrom kquant.__main__ import main; main()\n"
+
+
+def test_help_imports_next_to_nothing():
+    code = f"{HELP}print({{'numpy', 'PIL', 'argparse', 're', 'typing'}} & {{*sys.modules}})"
+    ran = subprocess.run(from_source(code), capture_output=True, text=True, check=True)
+    assert ran.stdout == help_text() + "set()\n"
+
+
+def test_help_takes_less_than_twice_the_time_of_doing_nothing():
+    least = {"pass": 9.0, HELP: 9.0}
+    for _ in range(15):
+        for code in least:
+            began = time.perf_counter()
+            subprocess.run(from_source(code), stdout=subprocess.DEVNULL, check=True)
+            least[code] = min(least[code], time.perf_counter() - began)
+    assert least[HELP] < 2 * least["pass"]
 
 
 def test_the_guide_lists_every_option():
@@ -240,14 +254,3 @@ def test_import_is_lazy_and_complete():
         "[]",
         "module 'kquant' has no attribute 'nonsense'",
     ]
-
-
-def test_starting_is_quick():
-    """A picture of nothing takes its time in imports: see that they stay few."""
-    began = time.perf_counter()
-    code = "import kquant.cli, sys; print(len(sys.modules))"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert int(ran.stdout) < 450
-    assert time.perf_counter() - began < 20
