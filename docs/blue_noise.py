@@ -1,4 +1,4 @@
-"""Make kquant/blue_noise.bin: 64 x 64 thresholds 0..255 by void and cluster.
+"""Make kquant/mapping/blue_noise.bin: 64 x 64 thresholds 0..255 by void and cluster.
 
 R. Ulichney, "The void-and-cluster method for dither array generation", Proc. SPIE 1913,
 1993. Usage: python docs/blue_noise.py FILE

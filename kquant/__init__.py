@@ -17,25 +17,28 @@ if os.path.isdir(_folder) and not any(
 # Where the public names are. Modules are imported when a name is first used, so that
 # `kquant --help` answers before NumPy has been read from the disk.
 _HOMES = {
-    "FileReport": "files",
-    "Histogram": "histogram",
+    "FileReport": "convert",
+    "Histogram": "color.histogram",
     "ImageFileError": "errors",
     "IndexedImage": "indexed",
     "InvalidTypeError": "errors",
     "InvalidValueError": "errors",
     "KquantError": "errors",
     "OutputExistsError": "errors",
-    "Palette": "palette",
+    "Palette": "_palette",
     "QualityError": "errors",
     "Region": "indexed",
     "quantize": "pipeline",
-    "quantize_file": "files",
+    "quantize_file": "convert",
 }
 
 __all__ = [*_HOMES]
 
 TYPE_CHECKING = False  # type checkers take it for True; typing itself is slow to import
 if TYPE_CHECKING:
+    from ._palette import Palette
+    from .color.histogram import Histogram
+    from .convert import FileReport, quantize_file
     from .errors import (
         ImageFileError,
         InvalidTypeError,
@@ -44,10 +47,7 @@ if TYPE_CHECKING:
         OutputExistsError,
         QualityError,
     )
-    from .files import FileReport, quantize_file
-    from .histogram import Histogram
     from .indexed import IndexedImage, Region
-    from .palette import Palette
     from .pipeline import quantize
 
     __version__: str
@@ -62,17 +62,8 @@ def __getattr__(name: str) -> object:
         from importlib import import_module
 
         value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    elif name.startswith("__"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     else:
-        from importlib import import_module
-
-        try:
-            return import_module(f".{name}", __name__)
-        except ModuleNotFoundError:
-            raise AttributeError(
-                f"module {__name__!r} has no attribute {name!r}"
-            ) from None
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value  # the next time this function is not asked
     return value
 

@@ -8,7 +8,7 @@ def main() -> int:
     """Run the command line; the help at once, without what it does not need."""
     _open_streams()
     if sys.argv[1:] in (["-h"], ["--help"]):
-        from .options import help_text
+        from .cli.options import help_text
 
         try:
             sys.stdout.write(help_text())
@@ -29,7 +29,7 @@ def main() -> int:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()  # which would look through all that is imported, many times
     try:
-        from .cli import main as run
+        from .cli.main import main as run
     except KeyboardInterrupt:  # which `run` takes for itself
         return 130
     gc.enable()

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _kernel
-from .disk import PathLike, check_target, write_file
-from .dither import NO_DITHER, Dither, PixelTable
-from .encode import Content, Writing, encode
+from ._palette import Color, Palette
+from .color.histogram import THREAD_PIXELS, Histogram, count_pixels
+from .color.pixels import as_pillow
+from .color.space import Space
 from .errors import InvalidValueError
-from .goal import psnr_at, quality_of
-from .histogram import THREAD_PIXELS, Histogram, count_pixels
-from .image import as_pillow
-from .kmeans import Clusters, nearest
-from .palette import Color, Palette
+from .files.disk import PathLike, check_target, write_file
+from .files.encode import Content, Writing, encode
+from .fit.goal import psnr_at, quality_of
+from .fit.kmeans import Clusters, nearest
+from .mapping.dither import NO_DITHER, Dither, PixelTable
 from .parallel import Workers
-from .space import Space
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -99,7 +99,7 @@ class IndexedImage:
 
     @property
     def quality(self) -> int:
-        """On pngquant's scale, 0..100 (lossless); `kquant.goal` has the table."""
+        """On pngquant's scale, 0..100 (lossless); `kquant.fit.goal` has the table."""
         return quality_of(self.psnr)
 
     @property

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
-from .bits import Bits, check_bits, rounded_colors
-from .disk import PathLike
-from .dither import Dither
+from ._palette import MAX_COLORS, Colors, Palette
+from .color.depth import Bits, check_bits, rounded_colors
+from .color.histogram import Histogram, count_pixels, weigh_pixels
+from .color.pixels import ImageLike, as_pixels
 from .errors import (
     InvalidValueError,
     QualityError,
 )
-from .goal import Goal, Quality, psnr_at, quality_of
-from .histogram import Histogram, count_pixels, weigh_pixels
-from .image import ImageLike, as_pixels
+from .files.disk import PathLike
+from .fit.goal import Goal, Quality, psnr_at, quality_of
+from .fit.kmeans import Clusters, Family, nearest
+from .fit.problem import Recipe, as_weights
 from .indexed import IndexedImage, index_pixels, map_pixels, measure_colors
-from .kmeans import Clusters, Family, nearest
-from .order import check_order, reordered
-from .palette import MAX_COLORS, Colors, Palette
+from .mapping.dither import Dither
+from .mapping.hidden import check_transparent_rgb, hidden_color
+from .mapping.order import check_order, reordered
 from .parallel import Progress, Workers
-from .recipe import Recipe, as_weights
-from .transparent import check_transparent_rgb, hidden_color
 
 if TYPE_CHECKING:
     import numpy.typing as npt  # which takes 5 ms to import
@@ -137,7 +137,7 @@ def quantize(
     quality : int, str or pair of int, optional
         ``(MIN, MAX)`` or ``"MIN-MAX"`` on pngquant's scale 0..100: the fewest colours,
         up to `colors`, that reach MAX; a result below MIN is refused. As with the
-        next two, it is the error without dithering that counts. `kquant.goal` says
+        next two, it is the error without dithering that counts. `kquant.fit.goal` says
         which PSNR each quality stands for.
     min_psnr : float, optional
         The fewest colours, up to `colors`, with this PSNR in dB, or `QualityError`.

@@ -15,7 +15,8 @@ import sys
 import types
 from pathlib import Path
 
-from kquant import cli, disk
+from kquant.cli import main as cli
+from kquant.files import disk
 
 
 class Steps:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import kquant
-from kquant import cli
-from kquant.batch import (
+from kquant.cli import main as cli
+from kquant.cli.inputs import (
     Budget,
     Job,
     Where,
@@ -22,7 +22,7 @@ from kquant.batch import (
     plan,
     run_all,
 )
-from kquant.options import UsageError
+from kquant.cli.options import UsageError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links are of POSIX")
 

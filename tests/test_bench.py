@@ -8,7 +8,9 @@ import oracle
 import pytest
 from PIL import Image
 
-from kquant import bench, cli, peers
+from kquant.bench import against_numpy as bench
+from kquant.bench import peers
+from kquant.cli import main as cli
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import kquant
-from kquant import cli
+from kquant.cli import main as cli
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes are of POSIX")
 
@@ -116,8 +116,8 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(folder):
     noise = np.random.default_rng(0).integers(0, 256, (3000, 3000, 3), np.uint8)
     Image.fromarray(noise).save(folder / "big.bmp")
     process = subprocess.Popen(
-        [sys.executable, "-c", "import kquant.cli, sys\n"
-         "print('ready', flush=True)\nsys.exit(kquant.cli.main(['big.bmp']))"],
+        [sys.executable, "-c", "import kquant.cli.main, sys\n"
+         "print('ready', flush=True)\nsys.exit(kquant.cli.main.main(['big.bmp']))"],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout.readline() == b"ready\n"
@@ -272,7 +272,7 @@ def test_too_little_memory_is_reported(folder, capsys, monkeypatch):
     def no_memory(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr("kquant.run.quantize_file", no_memory)
+    monkeypatch.setattr("kquant.cli.run.quantize_file", no_memory)
     assert cli.main(["in.png"]) == 1
     assert is_one_line(capsys.readouterr().err, "in.png: not enough memory")
 

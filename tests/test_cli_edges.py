@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 import kquant
-from kquant import Palette, cli
+from kquant import Palette
+from kquant.cli import main as cli
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and signals of POSIX")
 ENVIRONMENT = {
@@ -114,7 +115,7 @@ def test_an_interruption_ends_with_130(folder, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kquant.run.quantize_file", interrupt)
+    monkeypatch.setattr("kquant.cli.run.quantize_file", interrupt)
     assert cli.main(["in.png"]) == 130
     assert capsys.readouterr() == ("", "")
 
@@ -208,7 +209,7 @@ def test_every_option_reaches_the_library(folder, monkeypatch, arguments):
         asked.update(source=source, target=target, **options)
         raise kquant.ImageFileError(source, "stop", "Here")
 
-    monkeypatch.setattr("kquant.run.quantize_file", spy)
+    monkeypatch.setattr("kquant.cli.run.quantize_file", spy)
     assert cli.main(["in.png", *arguments.split()]) == 1
     default = {"source": "in.png", "target": "in-kq.png", "threads": None}
     del asked["progress"]

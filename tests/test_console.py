@@ -9,8 +9,8 @@ import oracle
 import pytest
 from PIL import Image
 
-from kquant import console
-from kquant.outcome import Totals
+from kquant.cli import console
+from kquant.cli.outcome import Totals
 
 pty = pytest.importorskip("pty", reason="terminals of POSIX")
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile, features
 
 import kquant
-from kquant.decode import Reading, read_picture, read_pixels
+from kquant.files.decode import Reading, read_picture, read_pixels
 
 RGB = oracle.photo(1, 30, 40)
 GREY = RGB[..., 1].copy()

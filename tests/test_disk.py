@@ -9,7 +9,7 @@ import oracle
 import pytest
 
 import kquant
-from kquant.disk import check_target, write_file
+from kquant.files.disk import check_target, write_file
 
 RGB = oracle.photo(1, 30, 40)
 

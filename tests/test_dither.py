@@ -5,8 +5,9 @@ import oracle
 import pytest
 
 import kquant
-from kquant import Palette, _kernel, dither
-from kquant.dither import DEFAULTS, KINDS, Dither
+from kquant import Palette, _kernel
+from kquant.mapping import dither
+from kquant.mapping.dither import DEFAULTS, KINDS, Dither
 
 PHOTO = oracle.photo(21)
 BLACK_WHITE = Palette(["#000", "#fff"])
@@ -94,7 +95,7 @@ def test_every_index_is_below_the_length_and_counts_are_those_of_the_map(kind):
 def test_threads_and_levels_do_not_matter(kind, alpha, space, level, monkeypatch):
     image = np.dstack([PHOTO, PHOTO[..., 0]]) if alpha else PHOTO
     one = kquant.quantize(image, 20, dither=kind, space=space, threads=1)
-    for module in ("histogram", "dither", "indexed"):
+    for module in ("color.histogram", "mapping.dither", "indexed"):
         monkeypatch.setattr(f"kquant.{module}.THREAD_PIXELS", 500)
     monkeypatch.setattr(dither, "THREAD_COLORS", 100)
     _kernel.use_level("base")

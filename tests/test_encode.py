@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, features
 
 import kquant
-from kquant import encode as module
-from kquant.encode import Content, Writing, encode, shows
+from kquant.files import encode as module
+from kquant.files.encode import Content, Writing, encode, shows
 from kquant.parallel import Workers
 
 PHOTO = oracle.photo(1, 120, 160)

@@ -24,8 +24,8 @@ import oracle
 import pytest
 from PIL import Image, features
 
-from kquant import cli
-from kquant.console import printable
+from kquant.cli import main as cli
+from kquant.cli.console import printable
 
 DOCS = Path(__file__).parent.parent / "docs" / "faults.md"
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import kquant
-from kquant import goal, kmeans
-from kquant.goal import SCALE, mse_of, parse_quality, psnr_at, psnr_of, quality_of
+from kquant.fit import goal, kmeans
+from kquant.fit.goal import SCALE, mse_of, parse_quality, psnr_at, psnr_of, quality_of
 
 PHOTO = oracle.photo(7, 160, 200)
 
@@ -163,7 +163,7 @@ def test_goals_with_alpha_weights_and_locks():
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_do_not_matter(threads, monkeypatch):
     one = kquant.quantize(PHOTO, quality=65, threads=1)
-    monkeypatch.setattr("kquant.lloyd.THREAD_POINTS", 100)
+    monkeypatch.setattr("kquant.fit.lloyd.THREAD_POINTS", 100)
     many = kquant.quantize(PHOTO, quality=65, threads=threads)
     assert np.array_equal(one.indices, many.indices)
     assert one.palette == many.palette

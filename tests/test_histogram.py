@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import kquant
 from kquant import Histogram
-from kquant import histogram as module
+from kquant.color import histogram as module
 
 IMAGES = hnp.arrays(
     np.uint8,

@@ -1,7 +1,7 @@
 """Images of every form to arrays and back."""
 
-import os
 import re
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 import kquant
-from kquant import image as module
-from kquant.image import as_pixels
+from kquant.color.pixels import as_pixels
 
 RGB = oracle.photo(1, 30, 40)
 GREY = RGB[..., 1].copy()
@@ -171,11 +170,10 @@ def test_a_transparent_color_of_a_palette_is_seen():
 
 
 def test_only_the_modules_of_images_and_their_files_know_pillow():
-    folder = os.path.dirname(module.__file__)
-    knowing = set()
-    for name in os.listdir(folder):
-        if name.endswith(".py"):
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                if re.search("^(from|import) PIL", file.read(), re.MULTILINE):
-                    knowing.add(name)
-    assert knowing == {"image.py", "decode.py", "encode.py"}
+    folder = Path(kquant.__file__).parent
+    knowing = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        if re.search("^(from|import) PIL", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert knowing == {"color/pixels.py", "files/decode.py", "files/encode.py"}

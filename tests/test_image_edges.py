@@ -12,8 +12,8 @@ from PIL import Image, features
 
 import kquant
 from kquant import ImageFileError
-from kquant.decode import read_pixels
-from kquant.image import as_pillow, as_pixels
+from kquant.color.pixels import as_pillow, as_pixels
+from kquant.files.decode import read_pixels
 
 RGB = oracle.photo(1, 24, 20)
 GREY = np.ascontiguousarray(RGB[:, :, 1])

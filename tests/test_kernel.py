@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kquant import _kernel
-from kquant.histogram import Histogram, morton_codes
-from kquant.points import Points
-from kquant.space import check_space
+from kquant.color.histogram import Histogram, morton_codes
+from kquant.color.space import check_space
+from kquant.fit.points import Points
 
 SRGB = check_space("srgb")
 

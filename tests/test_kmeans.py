@@ -8,13 +8,15 @@ import oracle
 import pytest
 
 import kquant
-from kquant import Histogram, _kernel, kmeans, reference
-from kquant import lloyd as lloyd_
-from kquant.kmeans import NONE_LOCKED, Rounded
-from kquant.lloyd import Lloyd
+from kquant import Histogram, _kernel
+from kquant.bench import numpy_kmeans as reference
+from kquant.color.space import check_space
+from kquant.fit import kmeans
+from kquant.fit import lloyd as lloyd_
+from kquant.fit.kmeans import NONE_LOCKED, Rounded
+from kquant.fit.lloyd import Lloyd
+from kquant.fit.points import Points
 from kquant.parallel import Workers
-from kquant.points import Points
-from kquant.space import check_space
 
 SRGB = check_space("srgb")
 

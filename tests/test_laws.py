@@ -12,8 +12,10 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 import kquant
-from kquant import Histogram, Palette, _kernel, histogram, lloyd
-from kquant.kmeans import EFFORTS
+from kquant import Histogram, Palette, _kernel
+from kquant.color import histogram
+from kquant.fit import lloyd
+from kquant.fit.kmeans import EFFORTS
 
 # Few values crowd the colours together, many spread them.
 IMAGES = hnp.arrays(

@@ -9,7 +9,7 @@ import pytest
 from coloraide import Color
 
 import kquant
-from kquant.bits import check_bits, rounded_colors
+from kquant.color.depth import check_bits, rounded_colors
 
 PHOTO = oracle.photo(3)
 SPRITE = np.dstack([PHOTO, np.where(PHOTO[..., 0] < 90, 0, 255).astype(np.uint8)])

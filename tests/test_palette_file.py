@@ -8,7 +8,7 @@ from PIL.GimpPaletteFile import GimpPaletteFile
 
 import kquant
 from kquant import Palette
-from kquant.devices import DEVICES
+from kquant.color.devices import DEVICES
 
 PHOTO = oracle.photo(9)
 MADE = Palette.fit(PHOTO, 23)

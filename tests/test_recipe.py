@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import kquant
 from kquant import Histogram, Palette
+from kquant.color.space import check_space
 
 PHOTO = oracle.photo(11)
 
@@ -136,7 +137,7 @@ def test_the_promise_holds_for_every_protected_color(limit, pixels, space):
     q = kquant.quantize(image, 64, max_error=limit, protect_pixels=pixels, space=space)
     histogram = Histogram.from_image(image)
     protected = histogram.colors[histogram.counts >= pixels]
-    measured = kquant.space.check_space(space)
+    measured = check_space(space)
     at = measured.entries(protected).astype(float) / 64
     entries = measured.entries(np.asarray(q.palette)).astype(float) / 64
     nearest = np.sqrt(((at[:, np.newaxis] - entries) ** 2).sum(axis=2)).min(axis=1)

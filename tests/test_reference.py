@@ -4,7 +4,7 @@ import numpy as np
 import oracle
 import pytest
 
-from kquant import reference
+from kquant.bench import numpy_kmeans as reference
 
 
 @pytest.mark.parametrize("assign", [reference.assign, reference.assign_matmul])

@@ -19,7 +19,7 @@ import oracle
 import pytest
 from PIL import Image
 
-from kquant import cli
+from kquant.cli import main as cli
 
 pytestmark = pytest.mark.skipif(
     os.name != "posix", reason="signals, links, modes and limits are of POSIX"
@@ -183,7 +183,7 @@ def test_a_kill_at_any_time_leaves_the_old_file_or_the_new_one(tmp_path):
 
 LIMITED = """
 import resource, sys
-from kquant import cli
+from kquant.cli import main as cli
 most = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 sys.exit(cli.main(sys.argv[2:]))
@@ -266,7 +266,7 @@ def test_a_full_disk_loses_nothing(tmp_path, left):
 # Both have written their temporary files before either gives its the name.
 TOGETHER = """
 import errno, os, sys, time
-from kquant import cli
+from kquant.cli import main as cli
 me, links = sys.argv[1], sys.argv[2] == "links"
 sync, met = os.fsync, []
 def meet(handle):
@@ -390,7 +390,7 @@ def test_ctrl_c_while_it_starts_prints_nothing(tmp_path):
         "import sys\n"
         "class Interrupt:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'kquant.cli':\n"
+        "        if name == 'kquant.cli.main':\n"
         "            raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupt())\n"
         "from kquant.__main__ import main\n"

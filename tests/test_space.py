@@ -7,7 +7,7 @@ from coloraide import Color
 
 import kquant
 from kquant import _kernel
-from kquant.space import LAB_UNIT, MOST, SPACES, check_space
+from kquant.color.space import LAB_UNIT, MOST, SPACES, check_space
 
 CHANCE = np.random.default_rng(3)
 COLORS = np.vstack(

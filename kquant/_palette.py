@@ -1,0 +1,427 @@
+"""The palette: at most 256 colours in an order, and how often each is used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from string import hexdigits
+from typing import TYPE_CHECKING, TypeAlias, overload
+
+import numpy as np
+
+from .color.histogram import Histogram, count_pixels, weigh_pixels
+from .color.pixels import ImageLike, as_pixels, image_palette, is_pillow
+from .errors import InvalidTypeError, InvalidValueError
+from .files.disk import PathLike
+from .parallel import Progress, Workers
+
+if TYPE_CHECKING:
+    import numpy.typing as npt  # which takes 5 ms to import
+    from PIL import Image
+
+    from .indexed import IndexedImage
+
+MAX_COLORS = 256
+
+Color: TypeAlias = tuple[int, ...]
+Colors: TypeAlias = (
+    "Palette | Image.Image | Sequence[str | Sequence[int]] | npt.ArrayLike"
+)
+
+
+class Palette(Sequence):
+    """A sequence of 1 to 256 colours that is also a (K, 3) or (K, 4) uint8 array.
+
+    Indexing gives ``(r, g, b)`` or ``(r, g, b, a)``, slicing a palette,
+    ``numpy.asarray`` the array. A palette cannot be changed. Palettes are equal if
+    their colours are, in the same order.
+
+    Parameters
+    ----------
+    colors : sequence of str, (K, 3|4) array_like of int, Palette, or PIL.Image.Image
+        Hexadecimal colours (``"#f80"``, ``"#ff8800"``, ``"#ff880080"``, with or
+        without ``#``), tuples of 0..255, or an image of mode P, whose palette it is.
+        If one colour has alpha, all get it. Order and repetition are kept.
+    matched : same forms, optional
+        What each entry really looks like, where that is not its nominal colour:
+        distances are measured to these colours, files get the others. By default the
+        same.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are not 1..256 colours, or one is not a colour; the message names
+        the first that is not.
+
+    Examples
+    --------
+    >>> from kquant import Palette
+    >>> p = Palette(["#ff0000", "#00f"])
+    >>> p[1], len(p), p.hex
+    ((0, 0, 255), 2, ['#ff0000', '#0000ff'])
+    """
+
+    __slots__ = ("_colors", "_counts", "_matched")
+
+    def __init__(self, colors: Colors, matched: Colors | None = None) -> None:
+        written = as_colors(colors)
+        seen = colors._matched if isinstance(colors, Palette) else None
+        if matched is not None:
+            seen = as_colors(matched, "matched")
+            if seen.shape != written.shape:
+                raise InvalidValueError(
+                    f"matched must have the shape of the palette, {written.shape}, "
+                    f"got {seen.shape}"
+                )
+        self._set(written, None, seen)
+
+    def _set(
+        self,
+        colors: np.ndarray,
+        counts: np.ndarray | None,
+        matched: np.ndarray | None = None,
+    ) -> None:
+        for array in (colors, counts, matched):
+            if array is not None:
+                array.flags.writeable = False
+        self._colors, self._counts, self._matched = colors, counts, matched
+
+    @classmethod
+    def _counted(
+        cls,
+        colors: np.ndarray,
+        counts: np.ndarray | None,
+        matched: np.ndarray | None = None,
+    ) -> Palette:
+        """Take (K, 3|4) uint8 colours and (K,) int64 counts that nobody else holds."""
+        palette = cls.__new__(cls)
+        palette._set(colors, counts, matched)
+        return palette
+
+    @classmethod
+    def fit(
+        cls,
+        source: Histogram | ImageLike,
+        colors: int = MAX_COLORS,
+        *,
+        effort: str = "balanced",
+        space: str = "srgb",
+        lock: Colors | None = None,
+        weights: npt.ArrayLike | None = None,
+        max_error: float | None = None,
+        protect_pixels: int | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Palette:
+        """Find the palette that stands for an image, or many, with the least error.
+
+        Parameters
+        ----------
+        source : Histogram, PIL.Image.Image or array_like
+            A histogram, perhaps of many images, or an image as for `quantize`.
+        weights
+            As for `quantize`; not for a histogram, whose counts are its weights.
+        colors, effort, space, lock, max_error, protect_pixels, seed, threads, progress
+            As for `quantize`.
+
+        Returns
+        -------
+        Palette
+            Of ``min(colors, distinct colours)`` entries, the most used first, with
+            `counts`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument cannot be taken.
+        """
+        from .fit.problem import Recipe, as_weights  # later stages, for this shorthand
+
+        recipe = Recipe.make(
+            colors,
+            effort=effort,
+            seed=seed,
+            space=space,
+            lock=lock,
+            max_error=max_error,
+            protect_pixels=protect_pixels,
+        )
+        with Workers(threads, progress) as workers:
+            if isinstance(source, Histogram):
+                if weights is not None:
+                    raise InvalidValueError(
+                        "weights are for images; a histogram has its own, the counts"
+                    )
+                clusters = recipe.fit(source, workers)
+            else:
+                pixels = as_pixels(source)
+                seen = weighed = count_pixels(pixels, workers)
+                if weights is not None:
+                    weighed = weigh_pixels(
+                        pixels, as_weights(weights, pixels.shape[:2])
+                    )
+                clusters = recipe.fit(weighed, workers, seen)
+        return cls._counted(clusters.colors, clusters.counts)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Palette:
+        """Read a palette file, or the palette of an indexed image.
+
+        Parameters
+        ----------
+        path : str or path-like
+            ``.gpl`` (GIMP), ``.pal`` (JASC), ``.hex`` or ``.txt`` (a hex colour a
+            line; Paint.NET), ``.act`` (Adobe colour table), or else an image.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read (`ImageFileError`); the message names the line.
+        """
+        from .files.palettes import read_colors  # for the reader, not for the class
+
+        return cls._counted(read_colors(path), None)
+
+    def save(self, path: PathLike, *, force: bool = False) -> None:
+        """Write a palette file: ``.gpl``, ``.pal``, ``.hex``, ``.txt`` or ``.act``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Its ending says the format.
+        force : bool, default False
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written or exists; no incomplete file is left.
+        """
+        from .files.palettes import write_colors
+
+        write_colors(path, self._colors, force=force)
+
+    @classmethod
+    def of(cls, palette: Colors | PathLike, name: str = "palette") -> Palette:
+        """Take any form of palette, also as text.
+
+        Parameters
+        ----------
+        palette : colours, Palette, PIL.Image.Image, str or path-like
+            What `Palette` takes; what `named` knows; what `load` reads; or colours and
+            files with commas between, as in ``"#f00,brand.gpl"``.
+        name : str
+            What to call it in messages.
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            If it cannot be taken.
+        """
+        from .color.devices import DEVICES
+
+        if isinstance(palette, Palette):
+            return palette
+        if isinstance(palette, os.PathLike):
+            return cls.load(palette)
+        if not isinstance(palette, str):
+            return cls._counted(as_colors(palette, name), None)
+        if palette in DEVICES:
+            return cls.named(palette)
+        if os.path.exists(palette):
+            return cls.load(palette)
+        colors: list[str] = []
+        for part in palette.split(","):
+            is_file = os.path.exists(part) or os.path.splitext(part)[1]
+            if is_file and not part.startswith("#"):
+                colors += cls.load(part).hex
+            else:
+                colors.append(part)
+        return cls._counted(as_colors(colors, name), None)
+
+    @classmethod
+    def named(cls, name: str) -> Palette:
+        """Look up the palette of a device.
+
+        Parameters
+        ----------
+        name : str
+            Electronic paper: ``"bw"``, ``"bwr"``, ``"bwry"``, ``"acep7"``,
+            ``"spectra6"``, all but the first with measured inks as `matched`;
+            classics: ``"gameboy"``, ``"pico8"``, ``"websafe"``. The module
+            `kquant.color.devices` names the sources.
+
+        Raises
+        ------
+        ValueError
+            If there is no such name.
+        """
+        from .color.devices import DEVICES
+
+        if name not in DEVICES:
+            raise InvalidValueError(
+                f"palette name must be one of {', '.join(DEVICES)}, got {name!r}"
+            )
+        device = DEVICES[name]
+        matched = None if device.matched is None else device.matched.split()
+        return cls(device.written.split(), matched)
+
+    def map(
+        self,
+        image: ImageLike,
+        *,
+        space: str = "srgb",
+        dither: bool | float | str = False,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> IndexedImage:
+        """Give every pixel of an image its nearest entry, ties to the lowest index.
+
+        With `dither`, give its surroundings the right mean instead.
+
+        Parameters
+        ----------
+        image : PIL.Image.Image or array_like
+            As for `quantize`.
+        space, dither, threads, progress
+            As for `quantize`.
+
+        Returns
+        -------
+        IndexedImage
+            With exactly this palette; its `counts` are those of this image.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument cannot be taken.
+        """
+        from .color.space import check_space
+        from .indexed import map_pixels
+        from .mapping.dither import Dither  # later stages; only this shorthand looks on
+
+        measured, how = check_space(space), Dither.make(dither)
+        pixels = as_pixels(image)
+        with Workers(threads, progress) as workers:
+            return map_pixels(pixels, self, measured, how, workers)
+
+    @property
+    def counts(self) -> np.ndarray | None:
+        """(K,) int64, read-only: pixels that use each entry; None if not known."""
+        return self._counts
+
+    @property
+    def matched(self) -> np.ndarray:
+        """(K, 3|4) uint8, read-only: the colours that distances are measured to."""
+        return self._colors if self._matched is None else self._matched
+
+    @property
+    def hex(self) -> list[str]:
+        """The colours as ``"#rrggbb"``, or with alpha as ``"#rrggbbaa"``."""
+        return ["#" + bytes(color).hex() for color in self._colors]
+
+    def __array__(
+        self, dtype: npt.DTypeLike = None, copy: bool | None = None
+    ) -> np.ndarray:
+        if dtype is None or np.dtype(dtype) == np.uint8:
+            return self._colors.copy() if copy else self._colors
+        if copy is False:
+            raise ValueError(f"a palette cannot be seen as {dtype} without a copy")
+        return self._colors.astype(dtype)
+
+    def __len__(self) -> int:
+        return len(self._colors)
+
+    @overload
+    def __getitem__(self, index: int) -> Color: ...
+    @overload
+    def __getitem__(self, index: slice) -> Palette: ...
+    def __getitem__(self, index: int | slice) -> Color | Palette:
+        if not isinstance(index, slice):
+            return tuple(self._colors[index].tolist())
+        colors = self._colors[index]
+        if len(colors) == 0:
+            raise InvalidValueError(f"a palette cannot be empty, as {index} would be")
+        return self.reordered(np.arange(len(self))[index])
+
+    def reordered(self, order: npt.ArrayLike) -> Palette:
+        """Return the palette of some entries, by their indices, in that order."""
+        order = np.asarray(order)
+        counts = None if self._counts is None else self._counts[order]
+        matched = None if self._matched is None else self._matched[order]
+        return Palette._counted(self._colors[order], counts, matched)
+
+    def __iter__(self) -> Iterator[Color]:
+        return iter(map(tuple, self._colors.tolist()))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Palette):
+            return NotImplemented
+        return np.array_equal(self._colors, other._colors) and np.array_equal(
+            self.matched, other.matched
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._colors.tobytes())
+
+    def __reduce__(self) -> tuple:
+        return Palette._counted, (self._colors, self._counts, self._matched)
+
+    def __repr__(self) -> str:
+        shown = self.hex if len(self) <= 8 else [*self.hex[:7], "..."]
+        return f"Palette({len(self)} colors: {' '.join(shown)})"
+
+
+def as_colors(colors: Colors, name: str = "palette") -> np.ndarray:
+    """Bring any form of palette to a (K, 3|4) uint8 array of its own."""
+    if isinstance(colors, Palette):
+        return colors._colors
+    if is_pillow(colors):
+        return image_palette(colors)
+    if isinstance(colors, str):
+        raise InvalidTypeError(
+            f"{name} must be a list of colours, got one string, {colors!r}"
+        )
+    if not isinstance(colors, np.ndarray):
+        try:
+            entries = [_parse_hex(c, name) if isinstance(c, str) else c for c in colors]
+            if len({len(entry) for entry in entries}) > 1:  # some have alpha
+                entries = [
+                    (*entry, 255) if len(entry) == 3 else entry for entry in entries
+                ]
+            colors = np.array(entries)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, InvalidValueError):
+                raise
+            raise InvalidTypeError(
+                f"{name} must be hex strings or tuples of 0..255: {error}"
+            ) from None
+    if colors.ndim and len(colors) == 0:
+        raise InvalidValueError(f"{name} must have 1..{MAX_COLORS} colours, got 0")
+    if colors.ndim != 2 or colors.shape[1] not in (3, 4):
+        raise InvalidValueError(f"{name} must be (K, 3|4), got shape {colors.shape}")
+    if len(colors) > MAX_COLORS:
+        raise InvalidValueError(
+            f"{name} must have 1..{MAX_COLORS} colours, got {len(colors)}"
+        )
+    if colors.dtype.kind not in "iu":
+        raise InvalidTypeError(f"{name} must be of integers, got {colors.dtype}")
+    bad = np.flatnonzero(((colors < 0) | (colors > 255)).any(axis=1))
+    if len(bad):
+        raise InvalidValueError(
+            f"{name} must be of 0..255, got {tuple(colors[bad[0]].tolist())} "
+            f"at index {bad[0]}"
+        )
+    return colors.astype(np.uint8)
+
+
+def _parse_hex(text: str, name: str) -> Color:
+    digits = text.removeprefix("#")
+    if len(digits) in (3, 4):
+        digits = "".join(2 * digit for digit in digits)
+    if len(digits) not in (6, 8) or not set(digits) <= set(hexdigits):
+        raise InvalidValueError(
+            f"{name} colour {text!r} is not of the form #rgb, #rrggbb or #rrggbbaa"
+        )
+    return tuple(bytes.fromhex(digits))

@@ -1,0 +1,1 @@
+"""Pictures in, times and errors out: kquant beside NumPy and other quantizers."""

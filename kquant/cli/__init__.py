@@ -1,0 +1,1 @@
+"""A command line in, files and messages out: the only place that prints."""

@@ -1,0 +1,44 @@
+"""Entries of fewer bits than eight a channel, as hardware has them."""
+
+from typing import TypeAlias
+
+import numpy as np
+
+from ..errors import InvalidTypeError, InvalidValueError
+
+Bits: TypeAlias = int | tuple[int, ...]
+
+
+def check_bits(bits: Bits) -> tuple[int, ...]:
+    """Return the bits of red, green, blue and alpha.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `bits` is no number 1..8, nor three or four of them.
+    """
+    depth = tuple(bits) if isinstance(bits, tuple | list) else (bits,) * 3
+    for value in depth:
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise InvalidTypeError(
+                f"bits must be integers 1..8, got {type(value).__name__}"
+            )
+    if len(depth) not in (3, 4) or not all(1 <= value <= 8 for value in depth):
+        raise InvalidValueError(
+            f"bits must be 1..8 for all channels, or three or four such, got {bits}"
+        )
+    return (*depth, 8)[:4]
+
+
+def rounded_colors(colors: np.ndarray, bits: tuple[int, ...]) -> np.ndarray:
+    """Round (K, 3|4) uint8 colours to so many bits, repeated to fill 8.
+
+    Equal ones become one. The array itself if all bits may stay.
+    """
+    if min(bits) == 8:
+        return colors
+    most = (1 << np.array(bits[: colors.shape[1]])) - 1
+    levels = (2 * colors.astype(np.int64) * most + 255) // 510
+    rounded = ((2 * levels * 255 + most) // (2 * most)).astype(np.uint8)
+    _, first = np.unique(rounded, axis=0, return_index=True)
+    return rounded[np.sort(first)]

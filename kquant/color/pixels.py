@@ -1,0 +1,179 @@
+"""Pillow images to arrays and back: the one form that the rest works on."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from ..errors import InvalidTypeError, InvalidValueError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt  # which takes 5 ms to import
+
+ImageLike: TypeAlias = "Image.Image | npt.ArrayLike"
+
+
+def as_pixels(image: ImageLike) -> np.ndarray:
+    """Bring an image into the one form that the rest works on.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image or array_like
+        A Pillow image of any mode, or an array (H, W) or (H, W, 1|2|3|4) of uint8,
+        uint16 or float in 0..1, with any strides.
+
+    Returns
+    -------
+    (H, W, 3) uint8 array, or (H, W, 4) if any pixel is not opaque, H and W at least 1;
+    a view where that is possible.
+
+    Raises
+    ------
+    TypeError
+        If it is no image, or an array of another type.
+    ValueError
+        If it has another shape, no pixels, or floats beyond 0..1.
+    """
+    if isinstance(image, Image.Image):
+        return _array_pixels(_pillow_array(image))
+    if isinstance(image, str | bytes | os.PathLike):
+        raise InvalidTypeError(
+            f"image must be a Pillow image or an array, got {type(image).__name__}; "
+            "quantize_file() takes paths"
+        )
+    try:
+        array = np.asarray(image)
+    except (ValueError, TypeError) as error:
+        raise InvalidTypeError(f"image cannot be made an array: {error}") from None
+    return _array_pixels(array)
+
+
+def _pillow_array(image: Image.Image) -> np.ndarray:
+    """Give the samples of any Pillow image in a layout that _array_pixels() takes."""
+    if min(image.size) == 0:
+        raise InvalidValueError(f"image has no pixels: {image.width} x {image.height}")
+    if image.mode == "La":  # premultiplied; Pillow converts it to nothing else
+        image = image.convert("LA")
+    if image.mode.startswith("I"):  # Pillow would clip these to 8 bits
+        return _integer_array(image)
+    if image.has_transparency_data and image.mode not in ("RGBA", "LA"):
+        image = image.convert("RGBA")
+    if image.mode not in ("L", "LA", "RGB", "RGBA", "F"):
+        try:
+            image = image.convert("L" if image.mode == "1" else "RGB")
+        except ValueError:
+            raise InvalidValueError(
+                f"image has mode {image.mode}, which Pillow cannot convert to RGB"
+            ) from None
+    return np.asarray(image)
+
+
+def _integer_array(image: Image.Image) -> np.ndarray:
+    """Give 16-bit grey, with alpha where one value is declared to be transparent."""
+    samples = np.asarray(image)
+    if samples.min() < 0 or samples.max() > 65535:  # mode I is 32 bits wide
+        raise InvalidValueError(
+            f"image of mode I must hold 0..65535, got {samples.min()}..{samples.max()}"
+        )
+    opaque = samples != image.info.get("transparency")
+    samples = samples.astype(np.uint16, copy=False)  # to this byte order
+    if opaque.all():
+        return samples
+    return np.stack([samples, np.uint16(65535) * opaque], axis=2)
+
+
+def _array_pixels(array: np.ndarray) -> np.ndarray:
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if not (kind in "bf" or (kind == "u" and size <= 2)):
+        raise InvalidTypeError(
+            f"image must be of uint8, uint16 or float in 0..1, got {array.dtype}"
+        )
+    if array.ndim not in (2, 3) or (
+        array.ndim == 3 and array.shape[2] not in range(1, 5)
+    ):
+        raise InvalidValueError(
+            f"image must be (H, W) or (H, W, 1|2|3|4), got shape {array.shape}"
+        )
+    if array.size == 0:
+        raise InvalidValueError(f"image has no pixels: shape {array.shape}")
+    samples = _as_bytes(array)
+    if samples.ndim == 2:
+        samples = samples[:, :, np.newaxis]
+    channels = samples.shape[2]
+    if channels in (2, 4):
+        if samples[:, :, -1].min() < 255:
+            return samples if channels == 4 else samples[:, :, [0, 0, 0, 1]]
+        samples = samples[:, :, : channels - 1]
+    return np.broadcast_to(samples, (*samples.shape[:2], 3))
+
+
+def _as_bytes(array: np.ndarray) -> np.ndarray:
+    """Bring samples to 0..255: v / 257 of 16 bits, 255 v of floats, rounded."""
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "u":
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype == bool:
+        return array.astype(np.uint8) * np.uint8(255)
+    if not (array.min() >= 0 and array.max() <= 1):  # also refuses NaN
+        raise InvalidValueError(
+            "image of floats must be within 0..1 and without NaN, "
+            f"got {array.min():g}..{array.max():g}; divide by its maximum"
+        )
+    scaled = array.astype(np.float32 if array.itemsize < 8 else np.float64)
+    return np.rint(scaled * 255).astype(np.uint8)
+
+
+def as_pillow(indices: np.ndarray, colors: np.ndarray) -> Image.Image:
+    """(H, W) uint8 indices and (K, 3|4) uint8 colours -> Pillow image of mode P."""
+    image = Image.fromarray(indices)  # of mode L: same bytes
+    image.putpalette(np.ascontiguousarray(colors[:, :3]).tobytes())
+    if colors.shape[1] == 4:
+        # A table of alpha that ends with the last entry that is not opaque.
+        alpha = colors[:, 3].tobytes().rstrip(b"\xff")
+        if alpha:
+            image.info["transparency"] = alpha
+    return image
+
+
+def is_pillow(image: object) -> bool:
+    """Whether this is a Pillow image, of any mode."""
+    return isinstance(image, Image.Image)
+
+
+def image_palette(image: Image.Image) -> np.ndarray:
+    """(K, 3|4) uint8 entries of a Pillow image of mode P or PA, used or not."""
+    if image.mode not in ("P", "PA") or image.palette is None:
+        raise InvalidValueError(
+            f"palette image must have mode P, got {image.mode}; quantize it first"
+        )
+    colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    if len(colors) == 0:
+        raise InvalidValueError("palette image must have colours, got an empty palette")
+    transparency = image.info.get("transparency")
+    if image.palette.mode == "RGBA":
+        return np.array(image.getpalette("RGBA"), np.uint8).reshape(-1, 4)
+    if transparency is None:
+        return colors
+    alpha = np.full(len(colors), 255, np.uint8)
+    if isinstance(transparency, int):
+        alpha[transparency : transparency + 1] = 0
+    else:
+        given = np.frombuffer(transparency, np.uint8)[: len(colors)]
+        alpha[: len(given)] = given
+    return np.column_stack([colors, alpha])
+
+
+def as_pillow_rgb(pixels: np.ndarray) -> Image.Image:
+    """(H, W, 3) uint8 -> Pillow image of mode RGB."""
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def as_rgb(image: Image.Image | np.ndarray) -> np.ndarray:
+    """(..., 3) uint8 of a Pillow image, or the array itself."""
+    if isinstance(image, np.ndarray):
+        return image
+    return np.asarray(image.convert("RGB"))

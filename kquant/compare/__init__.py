@@ -1,0 +1,1 @@
+"""A result and its original in, the differences that people see out."""

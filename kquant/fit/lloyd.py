@@ -1,0 +1,134 @@
+"""Centroids among points: the steps of Lloyd's algorithm, and its start."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import _kernel
+from ..parallel import Workers
+from .points import Points
+
+# Less than this is not worth a thread of its own: handing work over costs as much
+# as assigning some ten thousand points.
+THREAD_POINTS = 1 << 16
+
+
+class Lloyd:
+    """Centroids among points, the labels they give, and the sums of the labels.
+
+    Labels and sums always belong together; centroids may have moved since. The first
+    `locked` centroids never move.
+    """
+
+    def __init__(
+        self, points: Points, centroids: np.ndarray, workers: Workers, locked: int = 0
+    ) -> None:
+        self.points, self.workers, self.locked = points, workers, locked
+        self.centroids = np.ascontiguousarray(centroids, np.int16)
+        self.labels = np.zeros(len(points), np.uint8)
+        self.sums = np.zeros((len(centroids), _kernel.SUMS), np.int64)
+        self.sums[0] = points.total
+        # Each thread has a range of blocks with about as many points.
+        parts = workers.share(len(points), THREAD_POINTS)
+        shares = np.linspace(0, len(points), parts + 1)[1:-1]
+        blocks = len(points.roots) - 1
+        self.cuts = [0, *np.searchsorted(points.roots, shares), blocks]
+
+    def refined(self, points: Points) -> "Lloyd":
+        """Go on with the points that these coarse ones stand for."""
+        if self.points.cells is None:
+            return self  # they stand for themselves
+        fine = Lloyd(points, self.centroids, self.workers, self.locked)
+        fine.sums[:] = 0
+        _kernel.inherit(*self.points.cells, self.labels, fine.labels, fine.sums)
+        fine.iterate(1)  # the sums are those of all colours, which the means were not
+        return fine
+
+    def assign(self) -> int:
+        """Give every point its nearest centroid; return how many labels changed."""
+        parts = len(self.cuts) - 1
+        changes = np.zeros((parts, *self.sums.shape), np.int64)
+        changed = self.workers.run(
+            self.points.tree.assign,
+            [
+                (
+                    self.cuts[i],
+                    self.cuts[i + 1],
+                    self.centroids,
+                    self.labels,
+                    changes[i],
+                )
+                for i in range(parts)
+            ],
+        )
+        self.sums += changes.sum(axis=0)
+        return sum(changed)
+
+    def update(self) -> int:
+        """Move the centroids to the means of their points; return how many moved."""
+        if self.locked == len(self.centroids):
+            return 0
+        return _kernel.update(self.sums[self.locked :], self.centroids[self.locked :])
+
+    def merge(self, given_up: int, into: int) -> None:
+        """Let one cluster have the points of another, which is gone."""
+        places = np.arange(len(self.centroids))
+        places[given_up] = into
+        places -= places > given_up
+        _kernel.relabel(places.astype(np.uint8), self.labels)
+        self.sums[into] += self.sums[given_up]
+        self.sums = np.delete(self.sums, given_up, axis=0)
+        self.centroids = np.delete(self.centroids, given_up, axis=0)
+
+    def error(self) -> float:
+        """Squared error of the points, by the labels they have."""
+        return _kernel.error(self.sums, self.centroids, self.points.energy)
+
+    def iterate(self, rounds: int) -> None:
+        """Update and assign so many times, or until nothing moves."""
+        for _ in range(rounds):
+            if not self.update():
+                return
+            self.assign()
+
+    def settle(
+        self,
+        tolerance: float,
+        most: int,
+        report: Callable[[int], None] = lambda done: None,
+    ) -> tuple[int, bool]:
+        """Iterate until the error hardly falls; return the rounds, and whether so."""
+        error = self.error() if most else 0.0
+        for iteration in range(1, most + 1):
+            report(iteration - 1)
+            self.iterate(1)
+            before, error = error, self.error()
+            if before - error <= tolerance * error:
+                return iteration, True
+        return most, False
+
+    def state(self) -> tuple[np.ndarray, ...]:
+        """Copy everything that changes."""
+        return self.centroids.copy(), self.labels.copy(), self.sums.copy()
+
+    def restore(self, state: tuple[np.ndarray, ...]) -> None:
+        """Go back to what `state` returned."""
+        self.centroids[:], self.labels[:], self.sums[:] = state
+
+
+def start(points: Points, k: int, workers: Workers, locked: np.ndarray) -> Lloyd:
+    """Cut the points k - 1 times, and label them; the locked centroids come first.
+
+    Each of these takes the place of the one that was found nearest to it.
+    """
+    centroids = np.empty((k, _kernel.CHANNELS), np.int16)
+    order, bins = np.empty(len(points), np.uint32), np.empty(len(points), np.uint8)
+    used = points.tree.start(order, bins, centroids)
+    centroids[used:] = centroids[0]  # so far without points
+    for entry in locked:
+        distances = ((centroids.astype(np.int64) - entry) ** 2).sum(axis=1)
+        centroids = np.delete(centroids, distances.argmin(), axis=0)
+    centroids = np.concatenate([locked, centroids])
+    lloyd = Lloyd(points, centroids, workers, len(locked))
+    lloyd.assign()
+    return lloyd

@@ -1,0 +1,1 @@
+"""A palette and pixels in, an index map out: nearest or dithered, and measured."""
