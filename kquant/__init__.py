@@ -27,7 +27,7 @@ _HOMES = {
     "OutputExistsError": "errors",
     "Palette": "_palette",
     "QualityError": "errors",
-    "Region": "indexed",
+    "Region": "compare.regions",
     "quantize": "pipeline",
     "quantize_file": "convert",
 }
@@ -38,6 +38,7 @@ TYPE_CHECKING = False  # type checkers take it for True; typing itself is slow t
 if TYPE_CHECKING:
     from ._palette import Palette
     from .color.histogram import Histogram
+    from .compare.regions import Region
     from .convert import FileReport, quantize_file
     from .errors import (
         ImageFileError,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
         OutputExistsError,
         QualityError,
     )
-    from .indexed import IndexedImage, Region
+    from .indexed import IndexedImage
     from .pipeline import quantize
 
     __version__: str

@@ -132,6 +132,10 @@ def hash_lookup(
 ) -> None: ...
 
 class Picture:
+    height: int
+    width: int
+    colors: int
+    entries: int
     def __init__(
         self,
         pixels: U8,

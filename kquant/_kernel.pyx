@@ -690,6 +690,7 @@ cdef class Picture:
 
     cdef kq_picture picture
     cdef const int16_t[:, ::1] palette
+    cdef readonly size_t height, width, colors, entries
     cdef object kept
 
     def __cinit__(self, const uint8_t[:, :, :] pixels, const uint32_t[::1] codes,
@@ -707,6 +708,8 @@ cdef class Picture:
         self.picture.points.coords, self.picture.points.weights = &coords[0, 0], NULL
         self.picture.labels = &labels[0]
         self.palette = palette
+        self.height, self.width = pixels.shape[0], pixels.shape[1]
+        self.colors, self.entries = n, palette.shape[0]
         self.kept = pixels, codes, places, coords, labels
 
     def prepare(self, size_t first, size_t last, int16_t[:, ::1] places):

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from string import hexdigits
-from typing import TYPE_CHECKING, TypeAlias, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from .color.histogram import Histogram, count_pixels, weigh_pixels
-from .color.pixels import ImageLike, as_pixels, image_palette, is_pillow
-from .errors import InvalidTypeError, InvalidValueError
-from .files.disk import PathLike
-from .parallel import Progress, Workers
+from .checks import MAX_COLORS
+from .color.devices import DEVICES
+from .color.histogram import Histogram, as_weights, count_pixels, weigh_pixels
+from .color.parse import as_colors, with_channels
+from .color.pixels import as_pixels
+from .color.space import get_space
+from .errors import InvalidValueError
+from .fit.clusters import nearest
+from .fit.protect import solve_protected
+from .indexed import IndexedImage
+from .mapping.index import index_pixels
+from .parallel import Workers
+from .settings import Settings
 
 if TYPE_CHECKING:
-    import numpy.typing as npt  # which takes 5 ms to import
-    from PIL import Image
+    from collections.abc import Iterator
 
-    from .indexed import IndexedImage
+    import numpy.typing as npt
 
-MAX_COLORS = 256
+    from ._typing import I64, U8, Color, Colors, ImageLike
+    from .color.space import Space
+    from .files.disk import PathLike
+    from .mapping.dither import Dither
+    from .parallel import Progress
+    from .settings import EffortName, SpaceName
 
-Color: TypeAlias = tuple[int, ...]
-Colors: TypeAlias = (
-    "Palette | Image.Image | Sequence[str | Sequence[int]] | npt.ArrayLike"
-)
 
-
-class Palette(Sequence):
+class Palette(Sequence["Color"]):
     """A sequence of 1 to 256 colours that is also a (K, 3) or (K, 4) uint8 array.
 
     Indexing gives ``(r, g, b)`` or ``(r, g, b, a)``, slicing a palette,
@@ -65,21 +71,21 @@ class Palette(Sequence):
 
     def __init__(self, colors: Colors, matched: Colors | None = None) -> None:
         written = as_colors(colors)
-        seen = colors._matched if isinstance(colors, Palette) else None
+        inks = colors._matched if isinstance(colors, Palette) else None
         if matched is not None:
-            seen = as_colors(matched, "matched")
-            if seen.shape != written.shape:
+            inks = as_colors(matched, "matched")
+            if inks.shape != written.shape:
                 raise InvalidValueError(
                     f"matched must have the shape of the palette, {written.shape}, "
-                    f"got {seen.shape}"
+                    f"got {inks.shape}"
                 )
-        self._set(written, None, seen)
+        self._set(written, None, inks)
 
     def _set(
         self,
-        colors: np.ndarray,
-        counts: np.ndarray | None,
-        matched: np.ndarray | None = None,
+        colors: U8,
+        counts: I64 | None,
+        matched: U8 | None = None,
     ) -> None:
         for array in (colors, counts, matched):
             if array is not None:
@@ -89,9 +95,9 @@ class Palette(Sequence):
     @classmethod
     def _counted(
         cls,
-        colors: np.ndarray,
-        counts: np.ndarray | None,
-        matched: np.ndarray | None = None,
+        colors: U8,
+        counts: I64 | None,
+        matched: U8 | None = None,
     ) -> Palette:
         """Take (K, 3|4) uint8 colours and (K,) int64 counts that nobody else holds."""
         palette = cls.__new__(cls)
@@ -104,8 +110,8 @@ class Palette(Sequence):
         source: Histogram | ImageLike,
         colors: int = MAX_COLORS,
         *,
-        effort: str = "balanced",
-        space: str = "srgb",
+        effort: EffortName = "balanced",
+        space: SpaceName = "srgb",
         lock: Colors | None = None,
         weights: npt.ArrayLike | None = None,
         max_error: float | None = None,
@@ -136,16 +142,14 @@ class Palette(Sequence):
         TypeError, ValueError
             If an argument cannot be taken.
         """
-        from .fit.problem import Recipe, as_weights  # later stages, for this shorthand
-
-        recipe = Recipe.make(
-            colors,
+        settings = Settings(
+            colors=colors,
             effort=effort,
-            seed=seed,
             space=space,
             lock=lock,
             max_error=max_error,
             protect_pixels=protect_pixels,
+            seed=seed,
         )
         with Workers(threads, progress) as workers:
             if isinstance(source, Histogram):
@@ -153,15 +157,19 @@ class Palette(Sequence):
                     raise InvalidValueError(
                         "weights are for images; a histogram has its own, the counts"
                     )
-                clusters = recipe.fit(source, workers)
+                histogram = counted = source
             else:
                 pixels = as_pixels(source)
-                seen = weighed = count_pixels(pixels, workers)
+                histogram = counted = count_pixels(pixels, workers)
                 if weights is not None:
-                    weighed = weigh_pixels(
-                        pixels, as_weights(weights, pixels.shape[:2])
-                    )
-                clusters = recipe.fit(weighed, workers, seen)
+                    weighed = as_weights(weights, pixels.shape[:2])
+                    histogram = weigh_pixels(pixels, weighed)
+            clusters = solve_protected(
+                settings.problem(histogram, counted),
+                settings.protection,
+                counted,
+                workers,
+            ).clusters
         return cls._counted(clusters.colors, clusters.counts)
 
     @classmethod
@@ -179,7 +187,7 @@ class Palette(Sequence):
         OSError
             If it cannot be read (`ImageFileError`); the message names the line.
         """
-        from .files.palettes import read_colors  # for the reader, not for the class
+        from .files.palettes import read_colors  # which few calls need
 
         return cls._counted(read_colors(path), None)
 
@@ -209,8 +217,10 @@ class Palette(Sequence):
         Parameters
         ----------
         palette : colours, Palette, PIL.Image.Image, str or path-like
-            What `Palette` takes; what `named` knows; what `load` reads; or colours and
-            files with commas between, as in ``"#f00,brand.gpl"``.
+            What `Palette` takes. A string is, in this order, a name that `named`
+            knows (a file of that name is ``"./bw"``); a file that exists and `load`
+            reads; or colours and files with commas between, as in
+            ``"#f00,brand.gpl"``.
         name : str
             What to call it in messages.
 
@@ -219,8 +229,6 @@ class Palette(Sequence):
         TypeError, ValueError, OSError
             If it cannot be taken.
         """
-        from .color.devices import DEVICES
-
         if isinstance(palette, Palette):
             return palette
         if isinstance(palette, os.PathLike):
@@ -257,8 +265,6 @@ class Palette(Sequence):
         ValueError
             If there is no such name.
         """
-        from .color.devices import DEVICES
-
         if name not in DEVICES:
             raise InvalidValueError(
                 f"palette name must be one of {', '.join(DEVICES)}, got {name!r}"
@@ -271,7 +277,7 @@ class Palette(Sequence):
         self,
         image: ImageLike,
         *,
-        space: str = "srgb",
+        space: SpaceName = "srgb",
         dither: bool | float | str = False,
         threads: int | None = None,
         progress: Progress | None = None,
@@ -297,22 +303,20 @@ class Palette(Sequence):
         TypeError, ValueError
             If an argument cannot be taken.
         """
-        from .color.space import check_space
-        from .indexed import map_pixels
-        from .mapping.dither import Dither  # later stages; only this shorthand looks on
-
-        measured, how = check_space(space), Dither.make(dither)
+        settings = Settings(space=space, dither=dither)
         pixels = as_pixels(image)
         with Workers(threads, progress) as workers:
-            return map_pixels(pixels, self, measured, how, workers)
+            return map_pixels(
+                pixels, self, get_space(settings.space), settings.dither, workers
+            )
 
     @property
-    def counts(self) -> np.ndarray | None:
+    def counts(self) -> I64 | None:
         """(K,) int64, read-only: pixels that use each entry; None if not known."""
         return self._counts
 
     @property
-    def matched(self) -> np.ndarray:
+    def matched(self) -> U8:
         """(K, 3|4) uint8, read-only: the colours that distances are measured to."""
         return self._colors if self._matched is None else self._matched
 
@@ -323,7 +327,7 @@ class Palette(Sequence):
 
     def __array__(
         self, dtype: npt.DTypeLike = None, copy: bool | None = None
-    ) -> np.ndarray:
+    ) -> npt.NDArray[Any]:
         if dtype is None or np.dtype(dtype) == np.uint8:
             return self._colors.copy() if copy else self._colors
         if copy is False:
@@ -339,7 +343,8 @@ class Palette(Sequence):
     def __getitem__(self, index: slice) -> Palette: ...
     def __getitem__(self, index: int | slice) -> Color | Palette:
         if not isinstance(index, slice):
-            return tuple(self._colors[index].tolist())
+            color: list[int] = self._colors[index].tolist()
+            return tuple(color)
         colors = self._colors[index]
         if len(colors) == 0:
             raise InvalidValueError(f"a palette cannot be empty, as {index} would be")
@@ -365,7 +370,7 @@ class Palette(Sequence):
     def __hash__(self) -> int:
         return hash(self._colors.tobytes())
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[object, ...]:
         return Palette._counted, (self._colors, self._counts, self._matched)
 
     def __repr__(self) -> str:
@@ -373,55 +378,26 @@ class Palette(Sequence):
         return f"Palette({len(self)} colors: {' '.join(shown)})"
 
 
-def as_colors(colors: Colors, name: str = "palette") -> np.ndarray:
-    """Bring any form of palette to a (K, 3|4) uint8 array of its own."""
-    if isinstance(colors, Palette):
-        return colors._colors
-    if is_pillow(colors):
-        return image_palette(colors)
-    if isinstance(colors, str):
-        raise InvalidTypeError(
-            f"{name} must be a list of colours, got one string, {colors!r}"
-        )
-    if not isinstance(colors, np.ndarray):
-        try:
-            entries = [_parse_hex(c, name) if isinstance(c, str) else c for c in colors]
-            if len({len(entry) for entry in entries}) > 1:  # some have alpha
-                entries = [
-                    (*entry, 255) if len(entry) == 3 else entry for entry in entries
-                ]
-            colors = np.array(entries)
-        except (TypeError, ValueError) as error:
-            if isinstance(error, InvalidValueError):
-                raise
-            raise InvalidTypeError(
-                f"{name} must be hex strings or tuples of 0..255: {error}"
-            ) from None
-    if colors.ndim and len(colors) == 0:
-        raise InvalidValueError(f"{name} must have 1..{MAX_COLORS} colours, got 0")
-    if colors.ndim != 2 or colors.shape[1] not in (3, 4):
-        raise InvalidValueError(f"{name} must be (K, 3|4), got shape {colors.shape}")
-    if len(colors) > MAX_COLORS:
-        raise InvalidValueError(
-            f"{name} must have 1..{MAX_COLORS} colours, got {len(colors)}"
-        )
-    if colors.dtype.kind not in "iu":
-        raise InvalidTypeError(f"{name} must be of integers, got {colors.dtype}")
-    bad = np.flatnonzero(((colors < 0) | (colors > 255)).any(axis=1))
-    if len(bad):
-        raise InvalidValueError(
-            f"{name} must be of 0..255, got {tuple(colors[bad[0]].tolist())} "
-            f"at index {bad[0]}"
-        )
-    return colors.astype(np.uint8)
-
-
-def _parse_hex(text: str, name: str) -> Color:
-    digits = text.removeprefix("#")
-    if len(digits) in (3, 4):
-        digits = "".join(2 * digit for digit in digits)
-    if len(digits) not in (6, 8) or not set(digits) <= set(hexdigits):
-        raise InvalidValueError(
-            f"{name} colour {text!r} is not of the form #rgb, #rrggbb or #rrggbbaa"
-        )
-    return tuple(bytes.fromhex(digits))
+def map_pixels(
+    pixels: U8, palette: Palette, space: Space, dither: Dither, workers: Workers
+) -> IndexedImage:
+    """Give (H, W, 3|4) uint8 pixels the nearest entries of a palette."""
+    channels = max(pixels.shape[2], palette.matched.shape[1])
+    pixels = with_channels(pixels, channels)
+    histogram = count_pixels(pixels, workers)
+    matched = with_channels(palette.matched, channels)
+    clusters, found = nearest(histogram, matched, space, workers)
+    coords = found if dither else None
+    del found  # they are large
+    mapped = index_pixels(pixels, histogram, clusters, space, dither, workers, coords)
+    return IndexedImage(
+        mapped.indices,
+        Palette._counted(np.asarray(palette), mapped.counts, palette._matched),
+        mse=mapped.mse,
+        max_error_srgb=mapped.max_error,
+        distinct=len(histogram),
+        iterations=0,
+        converged=True,
+        dither=str(dither),
+        _fixed=True,
+    )

@@ -1,30 +1,43 @@
 """One image file to another: read, quantized, written so that nothing is lost."""
 
+from __future__ import annotations
+
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, Unpack
+from typing import TYPE_CHECKING
 
-from ._palette import MAX_COLORS
-from .errors import (
-    ImageFileError,
-    InvalidTypeError,
-    InvalidValueError,
-    QualityError,
-)
-from .files.decode import Picture, Reading, Source, read_picture, source_name
-from .files.disk import PathLike, check_target, hard_links, write_file
-from .files.encode import Content, Writing, check_format, encode, shows
-from .fit.goal import check_max_bytes, most_that
+from .checks import MAX_COLORS
+from .errors import ImageFileError, QualityError
+from .files.decode import read_picture, source_name
+from .files.disk import check_target, hard_links, write_file
+from .files.encode import check_format, encode, shows
+from .fit.goal import most_that_fit
 from .indexed import IndexedImage, content_of
 from .parallel import Workers
-from .pipeline import Options, Plan, Task, check_options
+from .pipeline import Quantization
+from .settings import Settings
 
-Target: TypeAlias = PathLike | BinaryIO
+if TYPE_CHECKING:
+    from typing import BinaryIO, TypeAlias, Unpack
+
+    from ._typing import U8
+    from .compare.regions import Region
+    from .files.content import Content, WriteOptions
+    from .files.decode import Picture, Source
+    from .files.disk import PathLike
+    from .settings import Frames, Icc, Options
+
+    Target: TypeAlias = PathLike | BinaryIO
 
 # If not even two colours fit a size, so much of the dithering is left.
 LESS_DITHERING = (1.0, 0.5, 0.25, 0.0)
+
+# Sizes that are tried beyond the most colours that fit a file: so many as have about
+# these pixels together, but some at least. On 18 pictures (drawings and photographs,
+# dithered or not) the farthest that fitted was 17 sizes beyond one that did not.
+BEYOND_PIXELS, LEAST_BEYOND, MOST_BEYOND = 1 << 22, 4, 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +70,25 @@ class FileReport:
     bytes_after: int
     seconds: float
     notes: tuple[str, ...] = ()
+    _pixels: U8 | None = field(default=None, kw_only=True, repr=False)
+
+    def worst(self) -> Region:
+        """Find the region whose mean colour is farthest from that of the source.
+
+        Returns
+        -------
+        Region
+            As `IndexedImage.worst`, of the pixels that were read.
+
+        Raises
+        ------
+        ValueError
+            If the report came by pickle, without the pixels.
+        """
+        return self.image.worst(self._pixels)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_pixels": None}  # a report is small; its image is not
 
 
 def quantize_file(
@@ -65,10 +97,10 @@ def quantize_file(
     colors: int = MAX_COLORS,
     *,
     force: bool = False,
-    icc: str = "convert",
+    icc: Icc = "convert",
     max_pixels: int | None = None,
     allow_truncated: bool = False,
-    frames: str = "refuse",
+    frames: Frames = "refuse",
     max_bytes: int | None = None,
     min_saving: float | None = None,
     strip: bool = False,
@@ -131,32 +163,36 @@ def quantize_file(
     QualityError
         If no result reaches what `quality`, `max_bytes` or the like demand.
     """
+    given = locals()  # the options by their names, which the signature lists
+    for name in ("source", "target", "options"):
+        del given[name]
+    return convert(source, target, Settings(**given, **options))
+
+
+def convert(source: Source, target: Target | None, settings: Settings) -> FileReport:
+    """Do what `quantize_file` does, with options that are checked."""
     began = time.perf_counter()
-    reading, writing, plan, most = check_file_options(
-        colors, icc=icc, max_pixels=max_pixels, allow_truncated=allow_truncated,
-        frames=frames, max_bytes=max_bytes, min_saving=min_saving, strip=strip,
-        optimize=optimize, **options,
-    )  # fmt: skip
     if target is None:
         name = Path(source_name(source))
         target = name.parent / f"{name.stem}-kq.png"
     streamed = not isinstance(target, str | os.PathLike)
     path = Path("output.png") if streamed else Path(target)
     check_format(path)
-    if not streamed and (os.path.isdir(path.parent) or not dry_run):
-        check_target(path, force=force)
-    picture = read_picture(source, reading)
-    with Workers(options.get("threads"), options.get("progress")) as workers:
-        task = Task(plan, picture.pixels, options.get("weights"), workers)
-        file = _File(path, picture, writing, workers)
-        image, encoded = _fitted(task, plan, file, most)
-        status = _status(source, target, picture.size, len(encoded), min_saving)
+    if not streamed and (os.path.isdir(path.parent) or not settings.dry_run):
+        check_target(path, force=settings.force)
+    picture = read_picture(source, settings.reading)
+    with Workers(settings.threads, settings.progress) as workers:
+        file = _File(path, picture, settings.writing, workers)
+        image, encoded = _fitted(
+            Quantization(picture.pixels, settings, workers), settings, file
+        )
+        status = _status(
+            source, target, picture.size, len(encoded), settings.min_saving
+        )
         notes = list(picture.notes)
-        if status == "written" and not dry_run:
-            notes += file.write(
-                encoded, image, target, force=force,
-                like=_stat(source) if preserve else None,
-            )  # fmt: skip
+        if status == "written" and not settings.dry_run:
+            like = _stat(source) if settings.preserve else None
+            notes += file.write(encoded, image, target, force=settings.force, like=like)
     return FileReport(
         source=Path(source_name(source)),
         target=Path(getattr(target, "name", "<file>")) if streamed else path,
@@ -166,6 +202,7 @@ def quantize_file(
         bytes_after=len(encoded),
         seconds=time.perf_counter() - began,
         notes=tuple(notes),
+        _pixels=picture.pixels,
     )
 
 
@@ -175,14 +212,14 @@ class _File:
 
     path: Path
     picture: Picture
-    how: Writing
+    options: WriteOptions
     workers: Workers
 
     def content(self, image: IndexedImage) -> Content:
         return content_of(image, self.picture.icc, self.picture.dpi)
 
     def encode(self, image: IndexedImage) -> bytes:
-        return encode(self.path, self.content(image), self.how, self.workers)
+        return encode(self.path, self.content(image), self.options, self.workers)
 
     def write(
         self,
@@ -213,42 +250,48 @@ class _File:
 
 
 def _fitted(
-    task: Task, plan: Plan, file: _File, most: int | None
+    quantization: Quantization, settings: Settings, file: _File
 ) -> tuple[IndexedImage, bytes]:
     """Give the image, with as many colours as the file has room for, and the file."""
-    if most is None or plan.palette is not None:
-        image = task.result()
+    most = settings.max_bytes
+    if most is None or settings.palette is not None:
+        image = quantization.result()
         encoded = file.encode(image)
         if most is not None and len(encoded) > most:
             raise _too_large(most, image, encoded)
         return image, encoded
-    family = task.family
-    low = min(max(family.least, 2), family.most)
-    best = smallest = None
-    for strength in LESS_DITHERING if plan.dither.strength else (1.0,):
+    palettes = quantization.palettes
+    low = min(max(palettes.least, 2), palettes.most)
+    pixels = file.picture.pixels
+    beyond = BEYOND_PIXELS // (pixels.shape[0] * pixels.shape[1])
+    beyond = min(max(beyond, LEAST_BEYOND), MOST_BEYOND)
+    for strength in LESS_DITHERING if settings.dither else (1.0,):
+        largest: list[tuple[IndexedImage, bytes]] = []  # of those that fit, one
 
-        def fits(size: int, strength: float = strength) -> bool:
-            nonlocal best, smallest
-            image = task.of_size(size, strength)
-            result = image, file.encode(image)
-            if len(result[1]) <= most:
-                best = result  # sizes that fit only grow
-                return True
-            if size == low:
-                smallest = result
-            return False
+        def fits(
+            size: int,
+            strength: float = strength,
+            largest: list[tuple[IndexedImage, bytes]] = largest,
+        ) -> bool:
+            image = quantization.of_size(size, strength)
+            encoded = file.encode(image)
+            if len(encoded) > most:
+                return False
+            if not largest or size > len(largest[0][0].palette):
+                largest[:] = [(image, encoded)]
+            return True
 
-        most_that(fits, low, family.most)
-        if best is not None:
-            return best
-    raise _too_large(most, *smallest)
+        if most_that_fit(fits, low, palettes.most, beyond) is not None:
+            return largest[0]
+    image = quantization.of_size(low, strength)
+    raise _too_large(most, image, file.encode(image))
 
 
 def _too_large(most: int, image: IndexedImage, encoded: bytes) -> QualityError:
     return QualityError(
         f"smallest result, of {len(image.palette)} colours, has {len(encoded):,} "
         f"bytes, over max_bytes {most:,}",
-        len(encoded),
+        best_bytes=len(encoded),
     )
 
 
@@ -269,41 +312,3 @@ def _same_file(source: Source, target: Target) -> bool:
 
 def _stat(source: Source) -> os.stat_result | None:
     return os.stat(source) if isinstance(source, str | os.PathLike) else None
-
-
-def _check_min_saving(percent: float | None) -> None:
-    if percent is None:
-        return
-    if isinstance(percent, bool) or not hasattr(percent, "__float__"):
-        raise InvalidTypeError(
-            f"min_saving must be a number, got {type(percent).__name__}"
-        )
-    if not 0 <= percent < 100:
-        raise InvalidValueError(f"min_saving must be 0 to 100 percent, got {percent}")
-
-
-def check_file_options(
-    colors: int = MAX_COLORS,
-    *,
-    icc: str = "convert",
-    max_pixels: int | None = None,
-    allow_truncated: bool = False,
-    frames: str = "refuse",
-    max_bytes: int | None = None,
-    min_saving: float | None = None,
-    strip: bool = False,
-    optimize: int | None = None,
-    **options: Unpack[Options],
-) -> tuple[Reading, Writing, Plan, int | None]:
-    """Refuse wrong arguments of `quantize_file` before there is a file."""
-    reading = Reading(icc, max_pixels, allow_truncated, frames)
-    writing = Writing(strip, optimize)
-    most = check_max_bytes(max_bytes)
-    _check_min_saving(min_saving)
-    Workers(options.get("threads"))
-    plan = check_options(colors, **options)
-    if most is not None and plan.goal is not None:
-        raise InvalidValueError(f"max_bytes and {plan.goal.asked}: give one goal")
-    if most is not None and plan.recipe.guard is not None:
-        raise InvalidValueError("max_bytes and max_error: give one of them")
-    return reading, writing, plan, most

@@ -1,5 +1,11 @@
 """What can go wrong, as types: every error of this package is a `KquantError`."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .indexed import IndexedImage
+
 
 class KquantError(Exception):
     """Base of all errors that kquant raises on purpose."""
@@ -19,16 +25,25 @@ class QualityError(KquantError, ValueError):
     Parameters
     ----------
     message : str
-    best : object
-        What was reached, in the unit that was asked for.
+    best_image : IndexedImage, optional
+        The best result, if it was a quality that could not be reached.
+    best_bytes : int, optional
+        The size of the smallest result, if it was a size.
     """
 
-    def __init__(self, message: str, best: object) -> None:
+    def __init__(
+        self,
+        message: str,
+        best_image: IndexedImage | None = None,
+        best_bytes: int | None = None,
+    ) -> None:
         super().__init__(message)
-        self.best = best
+        self.best_image, self.best_bytes = best_image, best_bytes
 
-    def __reduce__(self) -> tuple[type, tuple[str, object]]:
-        return type(self), (str(self), self.best)
+    def __reduce__(
+        self,
+    ) -> tuple[type[QualityError], tuple[str, IndexedImage | None, int | None]]:
+        return type(self), (str(self), self.best_image, self.best_bytes)
 
 
 class ImageFileError(KquantError, OSError):
@@ -48,7 +63,7 @@ class ImageFileError(KquantError, OSError):
         super().__init__(f"{path}: {problem}. {advice}.")
         self.path, self.problem, self.advice = str(path), problem, advice
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[ImageFileError], tuple[str, str, str]]:
         return type(self), (self.path, self.problem, self.advice)
 
 

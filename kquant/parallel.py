@@ -1,16 +1,27 @@
 """How a call runs: on which instructions, on how many threads, reporting to whom."""
 
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from __future__ import annotations
 
-from . import _kernel
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from . import _kernel, checks
 from .errors import InvalidTypeError, InvalidValueError
 
-Progress: TypeAlias = Callable[[str, float], object]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Progress: TypeAlias = Callable[[str, float], object]
+
+Result = TypeVar("Result")
 
 MOST_THREADS = 64
+
+# Fewer pixels are not worth a thread of their own. Sums over pixels are added up in
+# parts of this size, whatever the number of threads.
+THREAD_PIXELS = 1 << 19
 
 
 def allowed_cores() -> int:
@@ -40,21 +51,20 @@ _wrong_level = _choose_level()
 
 
 def _resolve(threads: int | None) -> int:
-    name = "threads"
-    if threads is None:
-        name, text = "KQUANT_THREADS", os.environ.get("KQUANT_THREADS", "")
-        if not text:
-            return min(allowed_cores(), MOST_THREADS)
-        if not text.isdecimal():
-            raise InvalidValueError(f"KQUANT_THREADS must be a number, got {text!r}")
-        threads = int(text)
-    if isinstance(threads, bool) or not hasattr(threads, "__index__"):
-        raise InvalidTypeError(
-            f"threads must be an integer or None, got {type(threads).__name__}"
-        )
-    if threads < 1:
-        raise InvalidValueError(f"{name} must be at least 1, got {threads}")
-    return min(int(threads), MOST_THREADS)
+    if threads is not None:
+        return min(checks.integer("threads", threads, 1, optional=True), MOST_THREADS)
+    text = os.environ.get("KQUANT_THREADS", "")
+    if not text:
+        return min(allowed_cores(), MOST_THREADS)
+    if not text.isdecimal():
+        raise InvalidValueError(f"KQUANT_THREADS must be a number, got {text!r}")
+    return min(checks.integer("KQUANT_THREADS", int(text), 1), MOST_THREADS)
+
+
+def ranges(n: int, parts: int) -> list[tuple[int, int]]:
+    """Cut 0..n into so many ranges of about the same length."""
+    ends = [n * i // parts for i in range(parts + 1)]
+    return list(itertools.pairwise(ends))
 
 
 class Workers:
@@ -87,7 +97,7 @@ class Workers:
         self._progress = progress
         self._pool: ThreadPoolExecutor | None = None
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -103,7 +113,13 @@ class Workers:
         """Into how many parts to cut `work` so that each has at least `least`."""
         return max(1, min(self._threads, work // least))
 
-    def run(self, function: Callable[..., Any], calls: Iterable[tuple]) -> list[Any]:
+    def share_pixels(self, pixels: int) -> int:
+        """Into how many parts to cut pixels, each worth a thread of its own."""
+        return self.share(pixels, THREAD_PIXELS)
+
+    def run(
+        self, function: Callable[..., Result], calls: Iterable[tuple[Any, ...]]
+    ) -> list[Result]:
         """Call `function(*arguments)` for each of `calls`; results in their order."""
         calls = list(calls)
         if len(calls) == 1:

@@ -1,75 +1,70 @@
-"""The stages in a row: image, histogram, clusters, index map, file."""
+"""The stages in a row: image, histogram, palette, index map."""
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._palette import MAX_COLORS, Colors, Palette
-from .color.depth import Bits, check_bits, rounded_colors
-from .color.histogram import Histogram, count_pixels, weigh_pixels
-from .color.pixels import ImageLike, as_pixels
-from .errors import (
-    InvalidValueError,
-    QualityError,
-)
-from .files.disk import PathLike
-from .fit.goal import Goal, Quality, psnr_at, quality_of
-from .fit.kmeans import Clusters, Family, nearest
-from .fit.problem import Recipe, as_weights
-from .indexed import IndexedImage, index_pixels, map_pixels, measure_colors
-from .mapping.dither import Dither
-from .mapping.hidden import check_transparent_rgb, hidden_color
-from .mapping.order import check_order, reordered
-from .parallel import Progress, Workers
+from ._palette import Palette, map_pixels
+from .checks import MAX_COLORS
+from .color.depth import rounded_colors
+from .color.histogram import as_weights, count_pixels, weigh_pixels
+from .color.pixels import as_pixels
+from .color.space import get_space
+from .errors import QualityError
+from .files.content import Content, WriteOptions
+from .files.encode import encode
+from .fit.clusters import Clusters, nearest
+from .fit.nested import NestedPalettes
+from .fit.protect import solve_protected
+from .fit.quality import psnr_at, quality_of
+from .indexed import IndexedImage
+from .mapping.hidden import hidden_color
+from .mapping.index import index_pixels
+from .mapping.measure import measure_colors
+from .mapping.order import ordered, renamed, small_file_orders, with_transparent
+from .parallel import Workers
+from .settings import Settings
 
 if TYPE_CHECKING:
-    import numpy.typing as npt  # which takes 5 ms to import
+    import numpy.typing as npt
 
-
-class Options(TypedDict, total=False):
-    """What `quantize` takes by keyword."""
-
-    effort: str
-    space: str
-    dither: bool | float | str
-    palette: Colors | PathLike | None
-    lock: Colors | None
-    weights: npt.ArrayLike | None
-    max_error: float | None
-    protect_pixels: int | None
-    transparent_rgb: str
-    bits: Bits
-    order: str | None
-    transparent_index: str | None
-    quality: Quality | None
-    min_psnr: float | None
-    max_mse: float | None
-    seed: int
-    threads: int | None
-    progress: Progress | None
+    from ._typing import U8, Colors, ImageLike, Index
+    from .files.disk import PathLike
+    from .fit.goal import Goal
+    from .fit.problem import Solution
+    from .mapping.dither import Dither
+    from .mapping.index import IndexMap
+    from .parallel import Progress
+    from .settings import (
+        Bits,
+        EffortName,
+        Order,
+        Quality,
+        SpaceName,
+        TransparentIndex,
+        TransparentRgb,
+    )
 
 
 def quantize(
     image: ImageLike,
     colors: int = MAX_COLORS,
     *,
-    effort: str = "balanced",
-    space: str = "srgb",
+    effort: EffortName = "balanced",
+    space: SpaceName = "srgb",
     dither: bool | float | str = False,
     palette: Colors | PathLike | None = None,
     lock: Colors | None = None,
     weights: npt.ArrayLike | None = None,
     max_error: float | None = None,
     protect_pixels: int | None = None,
-    transparent_rgb: str = "zero",
+    transparent_rgb: TransparentRgb = "zero",
     bits: Bits = 8,
-    order: str | None = None,
-    transparent_index: str | None = None,
+    order: Order | None = None,
+    transparent_index: TransparentIndex | None = None,
     quality: Quality | None = None,
     min_psnr: float | None = None,
     max_mse: float | None = None,
@@ -118,6 +113,7 @@ def quantize(
     max_error : float, optional
         No colour that `protect_pixels` pixels have ends farther than this from its
         entry, in units of 1/255 of a channel of `space` (for sRGB, of code values).
+        The result says in the same unit what was reached: `max_error_in_space`.
     protect_pixels : int, optional
         By default one 2000th of the pixels.
     transparent_rgb : {"zero", "keep", "bleed"}
@@ -137,7 +133,7 @@ def quantize(
     quality : int, str or pair of int, optional
         ``(MIN, MAX)`` or ``"MIN-MAX"`` on pngquant's scale 0..100: the fewest colours,
         up to `colors`, that reach MAX; a result below MIN is refused. As with the
-        next two, it is the error without dithering that counts. `kquant.fit.goal` says
+        next two, it is the error without dithering that counts. The guide says
         which PSNR each quality stands for.
     min_psnr : float, optional
         The fewest colours, up to `colors`, with this PSNR in dB, or `QualityError`.
@@ -177,223 +173,169 @@ def quantize(
     >>> quantize(ramp, 4).palette.hex
     ['#202020', '#a0a0a0', '#606060', '#e0e0e0']
     """
-    plan = Plan.make(
-        colors,
-        effort=effort,
-        space=space,
-        dither=dither,
-        palette=palette,
-        lock=lock,
-        weights=weights,
-        max_error=max_error,
-        protect_pixels=protect_pixels,
-        transparent_rgb=transparent_rgb,
-        bits=bits,
-        order=order,
-        transparent_index=transparent_index,
-        quality=quality,
-        min_psnr=min_psnr,
-        max_mse=max_mse,
-        seed=seed,
-    )
+    given = locals()  # the options by their names, which the signature lists
+    del given["image"]
+    settings = Settings(**given)
     pixels = as_pixels(image)
     with Workers(threads, progress) as workers:
-        return Task(plan, pixels, weights, workers).result()
+        return Quantization(pixels, settings, workers).result()
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """The arguments of `quantize`, checked."""
-
-    recipe: Recipe
-    dither: Dither
-    palette: Palette | None
-    transparent_rgb: str
-    bits: tuple[int, ...]
-    order: str | None
-    transparent_index: str | None
-    goal: Goal | None
-
-    @classmethod
-    def make(
-        cls,
-        colors: int,
-        *,
-        effort: str,
-        space: str,
-        dither: bool | float | str,
-        palette: Colors | PathLike | None,
-        lock: Colors | None,
-        weights: npt.ArrayLike | None,
-        max_error: float | None,
-        protect_pixels: int | None,
-        transparent_rgb: str,
-        bits: Bits,
-        order: str | None,
-        transparent_index: str | None,
-        quality: Quality | None,
-        min_psnr: float | None,
-        max_mse: float | None,
-        seed: int,
-    ) -> Plan:
-        recipe = Recipe.make(
-            colors,
-            effort=effort,
-            seed=seed,
-            space=space,
-            lock=lock,
-            max_error=max_error,
-            protect_pixels=protect_pixels,
-        )
-        goal = Goal.make(quality, min_psnr, max_mse)
-        depth = check_bits(bits)
-        check_order(order, transparent_index)
-        if palette is not None:
-            shaping = {"lock": lock, "weights": weights, "max_error": max_error}
-            shaping |= {"order": order, "transparent_index": transparent_index}
-            shaping |= {"quality": quality, "min_psnr": min_psnr, "max_mse": max_mse}
-            shaping |= {"bits": None if min(depth) == 8 else bits}
-            for name, value in shaping.items():
-                if value is not None:
-                    raise InvalidValueError(
-                        f"palette is used as it is, so {name} would have no effect: "
-                        "give one of them"
-                    )
-            palette = Palette.of(palette)
-        if goal is not None and max_error is not None:
-            raise InvalidValueError(
-                f"{goal.asked} chooses how many colours there are, and max_error needs "
-                "as many as it takes: give one of them"
-            )
-        if min(depth) < 8 and (lock is not None or max_error is not None):
-            raise InvalidValueError(
-                "bits rounds every entry, so lock and max_error cannot hold: "
-                "give one of them"
-            )
-        hidden = check_transparent_rgb(transparent_rgb)
-        return cls(
-            recipe, Dither.make(dither), palette, hidden, depth, order,
-            transparent_index, goal,
-        )  # fmt: skip
-
-
-class Task:
+class Quantization:
     """One image on its way through the stages.
 
     Parameters
     ----------
-    plan : Plan
     pixels : (H, W, 3|4) uint8
-    weights : (H, W) array_like, optional
+    settings : Settings
     workers : Workers
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        pixels: np.ndarray,
-        weights: npt.ArrayLike | None,
-        workers: Workers,
-    ) -> None:
-        self._plan, self._pixels, self._workers = plan, pixels, workers
-        self._weights = None
-        if weights is not None:
-            self._weights = as_weights(weights, pixels.shape[:2])
-
-    @cached_property
-    def _histogram(self) -> Histogram:
-        return count_pixels(self._pixels, self._workers)
-
-    @cached_property
-    def _counted(self) -> Histogram:
-        """What the palette is for: the histogram, or the same with weights."""
-        if self._weights is None:
-            return self._histogram
-        return weigh_pixels(self._pixels, self._weights)
+    def __init__(self, pixels: U8, settings: Settings, workers: Workers) -> None:
+        self._pixels, self._settings, self._workers = pixels, settings, workers
+        self._space, self._dither = get_space(settings.space), settings.dither
+        self._palette: Palette | None = None
+        if settings.palette is not None:
+            self._palette = Palette.of(settings.palette)
+            return  # nothing is to be found
+        weighed = None
+        if settings.weights is not None:
+            weighed = as_weights(settings.weights, pixels.shape[:2])
+        # The pixels themselves, and what the palette is for.
+        self._counted = self._histogram = count_pixels(pixels, workers)
+        if weighed is not None:
+            self._histogram = weigh_pixels(pixels, weighed)
+        self._nested: NestedPalettes | None = None
 
     def result(self) -> IndexedImage:
         """Quantize, with as many colours as were asked for or reach the goal."""
-        plan = self._plan
-        if plan.palette is not None:
-            space = plan.recipe.space
+        goal = self._settings.goal
+        if self._palette is not None:
             return map_pixels(
-                self._pixels, plan.palette, space, plan.dither, self._workers
+                self._pixels, self._palette, self._space, self._dither, self._workers
             )
-        if plan.goal is None:
-            return self._indexed(self._fitted(), plan.dither)
-        clusters, mse = plan.goal.choose(self.family, self._finished)
-        if mse > plan.goal.limit:
-            image = self._indexed(clusters, plan.dither)
-            psnr = psnr_at(mse)
-            raise QualityError(
-                f"best {len(clusters.colors)}-colour result has quality "
-                f"{quality_of(psnr)} (PSNR {psnr:.1f} dB, MSE {mse:.2f}), "
-                f"below {plan.goal.asked}",
-                image,
-            )
-        return self._indexed(clusters, plan.dither)
+        if goal is not None:
+            return self._reaching(goal)
+        return self._indexed(self._delivered(self._solved()), self._dither)
 
-    def _fitted(self) -> Clusters:
-        # Nobody may hold what was fitted: its coordinates are large.
-        return self._delivered(
-            self._plan.recipe.fit(self._counted, self._workers, self._histogram)
-        )
-
-    @cached_property
-    def family(self) -> Family:
+    @property
+    def palettes(self) -> NestedPalettes:
         """Palettes of every size, from one search."""
-        return self._plan.recipe.family(self._counted, self._workers, self._histogram)
+        if self._nested is None:
+            problem = self._settings.problem(self._histogram, self._counted)
+            self._nested = NestedPalettes(problem, self._workers)
+        return self._nested
 
     def of_size(self, colors: int, strength: float) -> IndexedImage:
-        """Quantize to one size of the family, with a part of the dithering."""
-        clusters, _ = self._finished(colors)
-        return self._indexed(clusters, self._plan.dither.weaker(strength))
+        """Quantize to one size of the palettes, with a part of the dithering."""
+        solution = self._delivered(self.palettes.at(colors))
+        return self._indexed(solution, self._dither.weaker(strength))
 
-    def _finished(self, size: int) -> tuple[Clusters, float]:
-        clusters = self._delivered(self.family.at(size))
-        total, _ = measure_colors(self._histogram, clusters, self._workers)
-        return clusters, total / self._histogram.pixels
-
-    def _delivered(self, fitted: Clusters) -> Clusters:
-        """Label all colours, also those without weight, by the entries as written."""
-        colors = rounded_colors(fitted.colors, self._plan.bits)
-        if self._weights is None and colors is fitted.colors:
-            return self._plan.dither.needed(fitted)
-        clusters = nearest(
-            self._histogram, colors, self._plan.recipe.space, self._workers
-        )
-        clusters = self._plan.dither.needed(clusters)
-        return replace(
-            clusters, iterations=fitted.iterations, converged=fitted.converged
-        )
-
-    def _indexed(self, clusters: Clusters, dither: Dither) -> IndexedImage:
-        plan = self._plan
-        image = index_pixels(
-            self._pixels,
-            self._histogram,
-            self._hide(clusters),
-            plan.recipe.space,
-            dither,
+    def _solved(self) -> Solution:
+        return solve_protected(
+            self._settings.problem(self._histogram, self._counted),
+            self._settings.protection,
+            self._counted,
             self._workers,
         )
-        return reordered(image, plan.order, plan.transparent_index, self._workers)
+
+    def _reaching(self, goal: Goal) -> IndexedImage:
+        """Quantize with as few colours as reach the goal."""
+        found: dict[int, tuple[Solution, float]] = {}
+
+        def error(size: int) -> float:
+            solution = self._delivered(self.palettes.at(size))
+            clusters, counted = solution.clusters, self._counted
+            total, _ = measure_colors(counted, clusters, self._workers)
+            found[size] = solution, total / counted.pixels
+            return found[size][1]
+
+        palettes = self.palettes
+        size = goal.fewest(
+            palettes.least, palettes.most, error, palettes.expected_error
+        )
+        solution, mse = found[size]
+        image = self._indexed(solution, self._dither)
+        if mse > goal.limit:
+            psnr = psnr_at(mse)
+            raise QualityError(
+                f"best {len(solution.clusters.colors)}-colour result has quality "
+                f"{quality_of(psnr)} (PSNR {psnr:.1f} dB, MSE {mse:.2f}), "
+                f"below {goal.asked}",
+                best_image=image,
+            )
+        return image
+
+    def _delivered(self, solution: Solution) -> Solution:
+        """Label all colours, also those without weight, by the entries as written.
+
+        The coordinates stay only if there is dithering, which needs them: they are
+        six bytes a colour, and should be gone before pixels are mapped.
+        """
+        clusters, coords = solution.clusters, solution.coords
+        colors = rounded_colors(clusters.colors, self._settings.bits)
+        if self._histogram is not self._counted or colors is not clusters.colors:
+            clusters, coords = nearest(
+                self._counted, colors, self._space, self._workers
+            )
+        return replace(
+            solution, clusters=clusters, coords=coords if self._dither else None
+        )
+
+    def _indexed(self, solution: Solution, dither: Dither) -> IndexedImage:
+        """Map the pixels, and bring the palette into the order that was asked for."""
+        clusters = self._hide(solution.clusters)
+        mapped = index_pixels(
+            self._pixels,
+            self._counted,
+            clusters,
+            self._space,
+            dither,
+            self._workers,
+            solution.coords,
+        )
+        colors, order = clusters.colors, self._order(clusters.colors, mapped)
+        indices = mapped.indices
+        if order is not None:
+            indices, colors = renamed(indices, order), colors[order]
+            mapped = replace(mapped, counts=mapped.counts[order])
+        return IndexedImage(
+            indices,
+            Palette._counted(colors, mapped.counts),
+            mse=mapped.mse,
+            max_error_srgb=mapped.max_error,
+            distinct=len(self._counted),
+            iterations=solution.iterations,
+            converged=solution.converged,
+            dither=str(dither),
+            max_error_in_space=solution.protected_error,
+        )
+
+    def _order(self, colors: U8, mapped: IndexMap) -> Index | None:
+        """Say in which order the entries are wanted; None if as they are."""
+        wanted, where = self._settings.order, self._settings.transparent_index
+        if wanted is None and (where is None or colors.shape[1] == 3):
+            return None
+        order = np.arange(len(colors))
+        if wanted == "size":
+            order = min(
+                small_file_orders(colors, mapped.counts),
+                key=lambda order: self._png_size(mapped.indices, colors, order),
+            )
+        elif wanted is not None:
+            order = ordered(colors, mapped.counts, wanted)
+        return with_transparent(colors, order, where)
+
+    def _png_size(self, indices: U8, colors: U8, order: Index) -> int:
+        content = Content(renamed(indices, order), colors[order])
+        return len(encode("a.png", content, WriteOptions(), self._workers))
 
     def _hide(self, clusters: Clusters) -> Clusters:
         """Give the fully transparent entry its hidden colour, unless it is locked."""
-        locked = self._plan.recipe.lock
+        locked = self._settings.lock
         if self._pixels.shape[2] == 3 or (len(locked) and not locked[:, -1].all()):
             return clusters
         colors = clusters.colors.copy()
-        hidden = hidden_color(self._pixels, self._plan.transparent_rgb)
+        hidden = hidden_color(self._pixels, self._settings.transparent_rgb)
         colors[colors[:, 3] == 0, :3] = hidden
         return replace(clusters, colors=colors)
-
-
-def check_options(colors: int, **options: Unpack[Options]) -> Plan:
-    """Refuse wrong arguments of `quantize` before there is an image."""
-    given = inspect.signature(quantize).bind(None, colors, **options)
-    given.apply_defaults()
-    for later in ("image", "threads", "progress"):
-        del given.arguments[later]
-    return Plan.make(**given.arguments)

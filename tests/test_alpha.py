@@ -116,9 +116,9 @@ def test_a_faint_color_matters_less():
 def test_merging_and_threads_do_not_matter(space, monkeypatch):
     image = sprite(2)
     one = kquant.quantize(image, 40, space=space, threads=1)
-    monkeypatch.setattr("kquant.color.histogram.THREAD_PIXELS", 1000)
+    monkeypatch.setattr("kquant.parallel.THREAD_PIXELS", 1000)
     monkeypatch.setattr("kquant.fit.lloyd.THREAD_POINTS", 1000)
-    monkeypatch.setattr("kquant.mapping.dither.THREAD_PIXELS", 1000)
+    monkeypatch.setattr("kquant.parallel.THREAD_PIXELS", 1000)
     many = kquant.quantize(image, 40, space=space, threads=3)
     assert one.palette == many.palette
     assert np.array_equal(one.indices, many.indices)

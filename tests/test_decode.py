@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile, features
 
 import kquant
-from kquant.files.decode import Reading, read_picture, read_pixels
+from kquant.files.decode import ReadOptions, read_picture, read_pixels
 
 RGB = oracle.photo(1, 30, 40)
 GREY = RGB[..., 1].copy()
@@ -165,7 +165,7 @@ def test_the_first_frame_is_taken_if_asked(tmp_path, suffix):
     options = {"lossless": True} if suffix == "webp" else {}
     path = tmp_path / f"a.{suffix}"
     frames[0].save(path, save_all=True, append_images=frames[1:], **options)
-    picture = read_picture(path, Reading(frames="first"))
+    picture = read_picture(path, ReadOptions(frames="first"))
     assert np.array_equal(picture.pixels[..., :3], np.asarray(frames[0].convert("RGB")))
 
 
@@ -177,7 +177,7 @@ def test_what_there_is_of_a_truncated_file_is_taken_if_asked(tmp_path, suffix):
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(kquant.ImageFileError, match="truncated or damaged"):
         read_picture(path)
-    picture = read_picture(path, Reading(allow_truncated=True))
+    picture = read_picture(path, ReadOptions(allow_truncated=True))
     assert picture.pixels.shape == whole.shape
     there = slice(-40, None) if suffix == "bmp" else slice(40)  # which begins below
     assert np.array_equal(picture.pixels[there], whole[there])
@@ -195,7 +195,7 @@ def test_to_allow_it_for_one_call_is_not_to_allow_it_for_others(tmp_path):
     def read(lenient):
         for _ in range(10):
             try:
-                read_picture(tmp_path / "a.png", Reading(allow_truncated=lenient))
+                read_picture(tmp_path / "a.png", ReadOptions(allow_truncated=lenient))
                 if not lenient:
                     wrong.append("a strict one read it")
             except kquant.ImageFileError:
@@ -216,9 +216,9 @@ def test_the_limit_of_pixels_is_for_one_call(tmp_path, monkeypatch):
     Image.fromarray(RGB).save(path)  # 1200 pixels
     message = rf"{re.escape(str(path))}: 1,200 pixels is over the limit of 1,199 pixels"
     with pytest.raises(kquant.ImageFileError, match=message):
-        read_picture(path, Reading(max_pixels=1199))
+        read_picture(path, ReadOptions(max_pixels=1199))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    assert read_picture(path, Reading(max_pixels=1200)).pixels.shape == RGB.shape
+    assert read_picture(path, ReadOptions(max_pixels=1200)).pixels.shape == RGB.shape
     assert Image.MAX_IMAGE_PIXELS == 10
 
 

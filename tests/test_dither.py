@@ -6,8 +6,8 @@ import pytest
 
 import kquant
 from kquant import Palette, _kernel
-from kquant.mapping import dither
-from kquant.mapping.dither import DEFAULTS, KINDS, Dither
+from kquant.mapping.dither import KINDS, Dither
+from kquant.mapping.ordered import bayer_thresholds, blue_noise_thresholds
 
 PHOTO = oracle.photo(21)
 BLACK_WHITE = Palette(["#000", "#fff"])
@@ -95,9 +95,9 @@ def test_every_index_is_below_the_length_and_counts_are_those_of_the_map(kind):
 def test_threads_and_levels_do_not_matter(kind, alpha, space, level, monkeypatch):
     image = np.dstack([PHOTO, PHOTO[..., 0]]) if alpha else PHOTO
     one = kquant.quantize(image, 20, dither=kind, space=space, threads=1)
-    for module in ("color.histogram", "mapping.dither", "indexed"):
-        monkeypatch.setattr(f"kquant.{module}.THREAD_PIXELS", 500)
-    monkeypatch.setattr(dither, "THREAD_COLORS", 100)
+    monkeypatch.setattr("kquant.parallel.THREAD_PIXELS", 500)
+    for module in ("diffuse", "ordered"):
+        monkeypatch.setattr(f"kquant.mapping.{module}.THREAD_COLORS", 100)
     _kernel.use_level("base")
     many = kquant.quantize(image, 20, dither=kind, space=space, threads=3)
     assert np.array_equal(one.indices, many.indices)
@@ -184,7 +184,7 @@ def test_a_mix_of_two_has_the_share_of_each(kind):
 
 
 def test_blue_noise_has_no_low_frequencies():
-    thresholds = dither.blue_noise().astype(float)
+    thresholds = blue_noise_thresholds().astype(float)
     assert (
         np.bincount(thresholds.astype(int).ravel(), minlength=256).tolist()
         == [16] * 256
@@ -197,7 +197,7 @@ def test_blue_noise_has_no_low_frequencies():
 
 
 def test_bayer_has_every_threshold_once():
-    assert sorted(dither.bayer().ravel().tolist()) == list(range(2, 256, 4))
+    assert sorted(bayer_thresholds().ravel().tolist()) == list(range(2, 256, 4))
 
 
 def test_alpha_is_dithered_too():
@@ -216,7 +216,7 @@ def test_alpha_is_dithered_too():
         (False, "none", 0, "none"),
         (0, "none", 0, "none"),
         ("bayer:0", "none", 0, "none"),
-        (True, "floyd-steinberg", DEFAULTS["floyd-steinberg"], "floyd-steinberg"),
+        (True, "floyd-steinberg", KINDS["floyd-steinberg"].strength, "floyd-steinberg"),
         (0.5, "floyd-steinberg", 0.5, "floyd-steinberg:0.5"),
         (1, "floyd-steinberg", 1, "floyd-steinberg:1"),
         (np.float32(0.25), "floyd-steinberg", 0.25, "floyd-steinberg:0.25"),
@@ -225,8 +225,8 @@ def test_alpha_is_dithered_too():
     ],
 )
 def test_forms_of_the_argument(given, kind, strength, name):
-    assert Dither.make(given) == Dither(kind, strength)
-    assert str(Dither.make(given)) == name
+    assert Dither.parse(given) == Dither(kind, strength)
+    assert str(Dither.parse(given)) == name
 
 
 @pytest.mark.parametrize(

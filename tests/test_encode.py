@@ -12,8 +12,9 @@ import pytest
 from PIL import Image, features
 
 import kquant
-from kquant.files import encode as module
-from kquant.files.encode import Content, Writing, encode, shows
+from kquant.files import content as module
+from kquant.files.content import Content, WriteOptions, check_optimize
+from kquant.files.encode import encode, shows
 from kquant.parallel import Workers
 
 PHOTO = oracle.photo(1, 120, 160)
@@ -28,7 +29,7 @@ def content(q, **more):
 
 def encoded(q, name="a.png", *, strip=False, optimize=None, threads=None, **more):
     with Workers(threads) as workers:
-        return encode(name, content(q, **more), Writing(strip, optimize), workers)
+        return encode(name, content(q, **more), WriteOptions(strip, optimize), workers)
 
 
 def chunks(png):
@@ -98,7 +99,7 @@ def test_rows_have_no_filter_which_pillow_gives_those_of_4_bits():
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_large_pictures_are_compressed_in_parts_by_threads(monkeypatch, threads):
     q = kquant.quantize(oracle.photo(3, 400, 300), 200)
-    monkeypatch.setattr(module, "PART", 20_000)
+    monkeypatch.setattr("kquant.files.png.PART", 20_000)
     png = encoded(q, threads=threads)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(png))), q.indices)
     assert png == encoded(q, threads=1)
@@ -149,7 +150,7 @@ def test_oxipng_leaves_a_fixed_palette_as_it_is():
 )
 def test_other_levels_are_refused(level, error):
     with pytest.raises(error, match=r"optimize must be a level 0\.\.6"):
-        Writing(optimize=level)
+        check_optimize(level)
 
 
 def test_without_oxipng_there_is_a_hint(monkeypatch):

@@ -10,8 +10,16 @@ import pytest
 from PIL import Image
 
 import kquant
-from kquant.fit import goal, kmeans
-from kquant.fit.goal import SCALE, mse_of, parse_quality, psnr_at, psnr_of, quality_of
+from kquant.fit import goal, nested
+from kquant.fit.kmeans import search
+from kquant.fit.quality import (
+    SCALE,
+    mse_of,
+    parse_quality,
+    psnr_at,
+    psnr_of,
+    quality_of,
+)
 
 PHOTO = oracle.photo(7, 160, 200)
 
@@ -118,9 +126,8 @@ def test_the_goals_are_one(option, value):
 
 def test_the_search_runs_once(monkeypatch):
     searches = []
-    search = kmeans.search
     monkeypatch.setattr(
-        kmeans, "search", lambda *given: searches.append(given) or search(*given)
+        nested, "search", lambda *given: searches.append(given) or search(*given)
     )
     kquant.quantize(PHOTO, quality=70)
     assert len(searches) == 1
@@ -131,7 +138,7 @@ def test_a_result_below_the_minimum_is_refused(tmp_path):
         kquant.QualityError, match=r"best 4-colour result.*quality 90-"
     ) as e:
         kquant.quantize(PHOTO, 4, quality="90-95")
-    assert len(e.value.best.palette) == 4
+    assert len(e.value.best_image.palette) == 4
     q = kquant.quantize(PHOTO, 4, quality="0-95")
     assert len(q.palette) == 4
     with pytest.raises(kquant.QualityError, match="below min_psnr 50"):
@@ -227,7 +234,7 @@ def test_less_dithering_if_not_even_two_colours_fit(source):
 def test_a_size_that_nothing_fits_is_refused_and_nothing_written(source):
     with pytest.raises(kquant.QualityError, match="over max_bytes 100") as caught:
         kquant.quantize_file(source, max_bytes=100)
-    assert caught.value.best > 100
+    assert caught.value.best_bytes > 100
     with pytest.raises(kquant.QualityError, match="over max_bytes 1,000"):
         kquant.quantize_file(source, max_bytes=1000, palette="pico8")
     assert os.listdir(source.parent) == ["in.png"]
@@ -246,15 +253,32 @@ def test_wrong_sizes_are_refused(source, options, error):
         kquant.quantize_file(source, **options)
 
 
-def test_bisection_finds_the_last_that_fits():
-    for last in range(3, 40):
+@pytest.mark.parametrize("guess", [0, 3, 18, 37])
+def test_the_search_finds_the_first_that_is_good(guess):
+    for first in range(38):
         asked = []
 
-        def fits(n, last=last, asked=asked):
+        def good(n, first=first, asked=asked):
             asked.append(n)
-            return n <= last
+            return n >= first
 
-        assert goal.most_that(fits, 3, 40) == last
-        assert len(asked) <= 8
-    assert goal.most_that(lambda n: False, 3, 40) is None
-    assert goal.most_that(lambda n: n <= 1, 1, 1) == 1
+        assert goal.first_that(good, 37, guess) == first
+        assert len(asked) <= (2 if first == guess else 11)
+        assert len(set(asked)) == len(asked)
+
+
+def test_the_most_that_fit_are_found_though_sizes_jump():
+    def most(sizes, limit, beyond=5):
+        return goal.most_that_fit(
+            lambda n: sizes[n] <= limit, min(sizes), max(sizes), beyond
+        )
+
+    steady = {n: 10 * n for n in range(3, 41)}
+    assert [most(steady, limit) for limit in (29, 30, 39, 215, 400, 999)] == [
+        None, 3, 3, 21, 40, 40,
+    ]  # fmt: skip
+    chance = np.random.default_rng(0)
+    jumpy = {n: 10 * n + int(chance.integers(0, 25)) for n in range(3, 200)}
+    for limit in range(jumpy[3], 2000, 7):
+        fit = max(n for n, size in jumpy.items() if size <= limit)
+        assert most(jumpy, limit) == fit

@@ -149,7 +149,7 @@ def test_the_bytes_of_options_are_the_golden_ones(level, name):
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("name", ["photo", "noise"])
 def test_they_are_for_any_number_of_threads(name, threads, monkeypatch):
-    monkeypatch.setattr("kquant.color.histogram.THREAD_PIXELS", 1000)
+    monkeypatch.setattr("kquant.parallel.THREAD_PIXELS", 1000)
     monkeypatch.setattr("kquant.fit.lloyd.THREAD_POINTS", 1000)
     q = kquant.quantize(draw(name), 64, threads=threads)
     assert digest(q) == GOLDEN[name, 64, "balanced"]

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import kquant
 from kquant import Histogram
-from kquant.color import histogram as module
+from kquant.color import counting as module
 
 IMAGES = hnp.arrays(
     np.uint8,
@@ -68,7 +68,7 @@ def test_any_strides(view):
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("shape", [(70, 600, 3), (1, 60_000, 3), (60_000, 1, 3)])
 def test_threads_give_the_same(threads, shape, monkeypatch):
-    monkeypatch.setattr(module, "THREAD_PIXELS", 1000)
+    monkeypatch.setattr("kquant.parallel.THREAD_PIXELS", 1000)
     pixels = np.random.default_rng(0).normal(120, 9, shape).astype(np.uint8)
     histogram = Histogram.from_image(pixels, threads=threads)
     assert as_dict(histogram) == oracle.count(pixels)

@@ -12,7 +12,8 @@ from PIL import Image, features
 
 import kquant
 from kquant import ImageFileError
-from kquant.color.pixels import as_pillow, as_pixels
+from kquant.color.pixels import as_pixels
+from kquant.files.content import as_pillow
 from kquant.files.decode import read_pixels
 
 RGB = oracle.photo(1, 24, 20)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from kquant import _kernel
 from kquant.color.histogram import Histogram, morton_codes
-from kquant.color.space import check_space
+from kquant.color.space import get_space
 from kquant.fit.points import Points
 
-SRGB = check_space("srgb")
+SRGB = get_space("srgb")
 
 SIZES = [1, 2, 3, 15, 16, 17, 31, 33, 64, 127, 128, 129, 130, 1000, 20_000]
 

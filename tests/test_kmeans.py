@@ -10,24 +10,39 @@ import pytest
 import kquant
 from kquant import Histogram, _kernel
 from kquant.bench import numpy_kmeans as reference
-from kquant.color.space import check_space
-from kquant.fit import kmeans
-from kquant.fit import lloyd as lloyd_
-from kquant.fit.kmeans import NONE_LOCKED, Rounded
-from kquant.fit.lloyd import Lloyd
+from kquant.color.space import get_space
+from kquant.fit.escape import _choose_moves, escape
+from kquant.fit.kmeans import search
+from kquant.fit.lloyd import Lloyd, seed_centroids
 from kquant.fit.points import Points
+from kquant.fit.problem import EFFORTS, Problem
+from kquant.fit.rounding import EightBitCentroids
 from kquant.parallel import Workers
 
-SRGB = check_space("srgb")
+SRGB = get_space("srgb")
+
+
+NONE_LOCKED = np.empty((0, _kernel.CHANNELS), np.int16)
 
 
 def start(points, k, workers, locked=NONE_LOCKED):
-    return lloyd_.start(points, k, workers, locked)
+    return seed_centroids(points, k, locked, workers)
+
+
+def problem(histogram, k, effort="balanced", *, locked=(), **changes):
+    colors = np.array(locked, np.uint8).reshape(-1, 3)
+    changed = replace(EFFORTS[effort], **changes)
+    return Problem(histogram, k, SRGB, colors, changed, seed=0)
 
 
 @pytest.fixture(scope="module")
-def points():
-    return Points.of(Histogram.from_image(oracle.photo(1, 200, 300)), SRGB)
+def histogram():
+    return Histogram.from_image(oracle.photo(1, 200, 300))
+
+
+@pytest.fixture(scope="module")
+def points(histogram):
+    return Points.of(histogram, SRGB)
 
 
 @pytest.fixture
@@ -64,7 +79,7 @@ def test_escape_lowers_the_error_or_leaves_it(points, workers, k, seed):
     lloyd = start(points, k, workers)
     lloyd.iterate(20)
     before = lloyd.error()
-    kmeans.escape(lloyd, kmeans.EFFORTS["balanced"], random.Random(seed))
+    escape(lloyd, EFFORTS["balanced"], random.Random(seed))
     assert lloyd.error() <= before
     assert lloyd.assign() == 0  # labels belong to the centroids
 
@@ -80,19 +95,16 @@ def test_escape_finds_a_cluster_that_a_bad_start_missed(workers):
     lloyd.assign()
     lloyd.iterate(20)
     stuck = lloyd.error()
-    kmeans.escape(lloyd, kmeans.EFFORTS["balanced"], random.Random(0))
+    escape(lloyd, EFFORTS["balanced"], random.Random(0))
     lloyd.iterate(20)
     assert lloyd.error() < 0.2 * stuck
     found = oracle.nearest(lloyd.centroids[:, :3] / _kernel.ONE, centers)
     assert sorted(found) == [0, 1, 2, 3]
 
 
-def test_more_tries_never_end_higher(points, workers):
-    how = kmeans.EFFORTS["fast"]
+def test_more_tries_never_end_higher(histogram, points, workers):
     errors = [
-        kmeans.search(
-            points, 24, replace(how, trials=24 * n), 0, workers, NONE_LOCKED
-        ).error()
+        search(problem(histogram, 24, "fast", trials=24 * n), points, workers).error()
         for n in (1, 2, 5)
     ]
     assert errors == sorted(errors, reverse=True)
@@ -115,7 +127,7 @@ def test_no_cluster_is_in_two_moves():
     for most in (1, 3, 50):
         gains, costs = chance.random(50), chance.random(50) / 10
         partners = (np.arange(50) + chance.integers(1, 50, 50)) % 50
-        moves = kmeans._choose_moves(gains, costs, partners, most, 0)
+        moves = _choose_moves(gains, costs, partners, most, 0)
         assert 1 <= len(moves) <= most
         touched = [
             i for given_up, cut in moves for i in (given_up, partners[given_up], cut)
@@ -129,7 +141,8 @@ def test_rounding_ends_distinct_used_and_on_the_grid(workers, locked):
     histogram = Histogram(colors, np.ones(512, int))
     entries = SRGB.entries(histogram.colors[:locked])
     lloyd = start(Points.of(histogram, SRGB), 200, workers, entries)
-    rounded = Rounded(lloyd, SRGB, histogram.colors)
+    lock = histogram.colors[:locked]
+    rounded = EightBitCentroids(lloyd, problem(histogram, 200, locked=lock))
     rounded.optimize()
     assert (lloyd.centroids % _kernel.ONE == 0).all()
     assert np.array_equal(lloyd.centroids[:, :3] // _kernel.ONE, rounded.palette)
@@ -144,7 +157,7 @@ def test_empty_clusters_go_to_the_colors_that_cost_most(workers):
     bad = np.array([[0, 0, 0, 0], [0, 0, 0, 0]], np.int16)
     lloyd = Lloyd(Points.of(histogram, SRGB), bad, workers)
     lloyd.assign()
-    rounded = Rounded(lloyd, SRGB, histogram.colors)
+    rounded = EightBitCentroids(lloyd, problem(histogram, 2))
     assert rounded._fill_empty()
     # 1 * 3 * 255**2 is more than 900 * 3 or 5 * 3 * 81.
     assert rounded.palette[1].tolist() == [255, 255, 255]
@@ -152,10 +165,10 @@ def test_empty_clusters_go_to_the_colors_that_cost_most(workers):
     assert not rounded._fill_empty()
 
 
-def test_locked_centroids_never_move(points, workers):
-    locked = SRGB.entries(np.array([[255, 0, 0], [0, 255, 0]], np.uint8))
-    found = kmeans.search(points, 24, kmeans.EFFORTS["balanced"], 0, workers, locked)
-    assert np.array_equal(found.centroids[:2], locked)
+def test_locked_centroids_never_move(histogram, points, workers):
+    locked = np.array([[255, 0, 0], [0, 255, 0]], np.uint8)
+    found = search(problem(histogram, 24, locked=locked), points, workers)
+    assert np.array_equal(found.centroids[:2], SRGB.entries(locked))
     assert found.assign() == 0
 
 

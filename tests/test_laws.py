@@ -13,9 +13,8 @@ from PIL import Image
 
 import kquant
 from kquant import Histogram, Palette, _kernel
-from kquant.color import histogram
 from kquant.fit import lloyd
-from kquant.fit.kmeans import EFFORTS
+from kquant.fit.problem import EFFORTS
 
 # Few values crowd the colours together, many spread them.
 IMAGES = hnp.arrays(
@@ -120,7 +119,7 @@ def picture():
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 def test_any_number_of_threads(picture, threads, monkeypatch):
     expected = bytes_of(kquant.quantize(picture, 64, threads=1))
-    monkeypatch.setattr(histogram, "THREAD_PIXELS", 500)
+    monkeypatch.setattr("kquant.parallel.THREAD_PIXELS", 500)
     monkeypatch.setattr(lloyd, "THREAD_POINTS", 500)
     assert bytes_of(kquant.quantize(picture, 64, threads=threads)) == expected
 

@@ -173,7 +173,7 @@ def test_map_gives_the_nearest_and_keeps_the_palette(image, colors):
 
 
 def test_mapping_is_the_same_for_any_threads(monkeypatch):
-    monkeypatch.setattr("kquant.indexed.THREAD_PIXELS", 100)
+    monkeypatch.setattr("kquant.parallel.THREAD_PIXELS", 100)
     image, palette = oracle.photo(5), Palette.fit(oracle.photo(6), 40)
     maps = [palette.map(image, threads=n).indices.tobytes() for n in (1, 2, 3, 8)]
     assert len(set(maps)) == 1

@@ -198,7 +198,7 @@ def test_palettes_with_and_without_alpha_meet_images_with_and_without():
     q = kquant.quantize(PHOTO, palette=["#00000000", "#808080ff"])
     assert q.to_array().shape == (*PHOTO.shape[:2], 4)
     assert q.palette.hex == ["#00000000", "#808080ff"]
-    assert (q.worst().distance, q.mse) > (0, 0)
+    assert (q.worst(PHOTO).distance, q.mse) > (0, 0)
 
 
 @pytest.mark.parametrize(

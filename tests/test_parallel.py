@@ -63,7 +63,7 @@ def test_the_default_is_what_the_process_may_use():
 
 
 def test_many_callers_at_once_get_their_own_results(monkeypatch):
-    monkeypatch.setattr("kquant.color.histogram.THREAD_PIXELS", 1000)
+    monkeypatch.setattr("kquant.parallel.THREAD_PIXELS", 1000)
     monkeypatch.setattr("kquant.fit.lloyd.THREAD_POINTS", 1000)
     images = [oracle.photo(seed) for seed in range(6)]
     expected = [kquant.quantize(image, 30, threads=1).indices for image in images]
@@ -76,7 +76,7 @@ def test_many_callers_at_once_get_their_own_results(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_works(monkeypatch):
-    monkeypatch.setattr("kquant.color.histogram.THREAD_PIXELS", 1000)
+    monkeypatch.setattr("kquant.parallel.THREAD_PIXELS", 1000)
     image = oracle.photo(1)
     expected = kquant.quantize(image, 16, threads=2).indices
     child = os.fork()
@@ -145,8 +145,8 @@ def test_the_environment_limits_threads(monkeypatch):
 
 @pytest.mark.parametrize("effort", ["fast", "balanced", "best"])
 def test_progress_names_the_stages_and_never_goes_back(effort, monkeypatch):
-    monkeypatch.setattr("kquant.color.histogram.TABLE_PIXELS", 5000)
-    monkeypatch.setattr("kquant.color.histogram.STEP_PIXELS", 5000)
+    monkeypatch.setattr("kquant.color.counting.TABLE_PIXELS", 5000)
+    monkeypatch.setattr("kquant.color.counting.STEP_PIXELS", 5000)
     heard = []
     image = oracle.photo(1)
     q = kquant.quantize(

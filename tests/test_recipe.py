@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import kquant
 from kquant import Histogram, Palette
-from kquant.color.space import check_space
+from kquant.color.space import get_space
 
 PHOTO = oracle.photo(11)
 
@@ -114,7 +114,7 @@ def test_a_red_patch_survives_the_guard_and_is_reported_without():
     image = patched()
     lost = kquant.quantize(image, 8)
     assert np.abs(lost.to_array()[105, 205].astype(int) - (255, 0, 0)).max() > 60
-    worst = lost.worst()
+    worst = lost.worst(image)
     left, upper, right, lower = worst.box
     assert left <= 205 < right
     assert upper <= 105 < lower
@@ -137,7 +137,7 @@ def test_the_promise_holds_for_every_protected_color(limit, pixels, space):
     q = kquant.quantize(image, 64, max_error=limit, protect_pixels=pixels, space=space)
     histogram = Histogram.from_image(image)
     protected = histogram.colors[histogram.counts >= pixels]
-    measured = check_space(space)
+    measured = get_space(space)
     at = measured.entries(protected).astype(float) / 64
     entries = measured.entries(np.asarray(q.palette)).astype(float) / 64
     nearest = np.sqrt(((at[:, np.newaxis] - entries) ** 2).sum(axis=2)).min(axis=1)

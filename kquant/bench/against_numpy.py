@@ -18,17 +18,16 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from .. import __version__, _kernel
+from ..checks import MAX_COLORS, integer
 from ..cli.console import complain, printable
 from ..cli.outcome import FAILED, USAGE
 from ..color.histogram import count_pixels
-from ..color.space import check_space
+from ..color.space import get_space
 from ..errors import ImageFileError, InvalidTypeError, InvalidValueError
 from ..files.decode import read_pixels
 from ..files.disk import check_target, write_file
-from ..fit.kmeans import NONE_LOCKED
-from ..fit.lloyd import Lloyd, start
+from ..fit.lloyd import Lloyd, seed_centroids
 from ..fit.points import Points
-from ..fit.problem import check_colors
 from ..parallel import Workers
 from . import numpy_kmeans as reference
 
@@ -77,7 +76,7 @@ def main(arguments: list[str]) -> int:
             f"--iterations must be at least 1, got {options.iterations}.", 2
         )
     try:
-        check_colors(options.colors)
+        integer("colors", options.colors, 1, MAX_COLORS)
         log = Log(options.log)
         pictures = load(options.images)
         print("  ".join(f"{key} {value}" for key, value in log.machine.items()))
@@ -178,9 +177,11 @@ def compare(
     name: str, pixels: np.ndarray, k: int, iterations: int, workers: Workers
 ) -> dict[str, Any]:
     """Measure one picture."""
-    srgb = check_space("srgb")
+    srgb = get_space("srgb")
     points = Points.of(count_pixels(pixels, workers), srgb)
-    first = start(points, k, workers, NONE_LOCKED)
+    first = seed_centroids(
+        points, k, np.empty((0, _kernel.CHANNELS), np.int16), workers
+    )
     centroids = first.centroids[:, :3] / _kernel.ONE
 
     def numpy_kmeans() -> float:

@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..color.pixels import as_pillow_rgb, as_rgb
-from ..fit.kmeans import EFFORTS
+from ..fit.problem import EFFORTS
 from ..pipeline import quantize
 from .numpy_kmeans import assign
 
@@ -199,3 +198,17 @@ def draw(means: list[dict[str, Any]], title: str, path: str) -> None:
     axes.margins(x=0.25)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
+
+
+def as_pillow_rgb(pixels: np.ndarray) -> Any:
+    """(H, W, 3) uint8 -> Pillow image of mode RGB."""
+    from PIL import Image
+
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def as_rgb(image: Any) -> np.ndarray:
+    """(..., 3) uint8 of a Pillow image, or the array itself."""
+    if isinstance(image, np.ndarray):
+        return image
+    return np.asarray(image.convert("RGB"))

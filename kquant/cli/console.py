@@ -249,7 +249,7 @@ def _warnings(outcome: Outcome) -> list[str]:
     image = outcome.report.image
     if outcome.fixed_palette or image.max_error < BAD:
         return warnings
-    region = image.worst()
+    region = outcome.report.worst()
     if region.distance < BAD:
         return warnings
     left, upper, right, lower = region.box

@@ -9,15 +9,17 @@ from typing import Any, BinaryIO, TextIO
 
 from .._palette import Palette
 from ..color.histogram import Histogram
-from ..convert import check_file_options, quantize_file
+from ..convert import quantize_file
 from ..errors import (
     ImageFileError,
     KquantError,
     QualityError,
 )
-from ..files.decode import Reading, count_pixels_of, read_mask, read_picture
+from ..files.decode import ReadOptions as Reading
+from ..files.decode import count_pixels_of, read_mask, read_picture
 from ..files.disk import make_folder, read_file
-from ..parallel import allowed_cores
+from ..parallel import Workers, allowed_cores
+from ..settings import Settings
 from .inputs import (
     STREAM,
     Budget,
@@ -79,7 +81,8 @@ class Run:
         if "weights" in values:
             how = Reading(**self._given(READING))
             values["weights"] = read_mask(values["weights"], how)
-        check_file_options(**self._given((*QUANTIZE, *CHECKED, "threads")))
+        settings = Settings(**self._given((*QUANTIZE, *CHECKED, "threads")))
+        Workers(settings.threads)
         shared = values.get("shared_palette")
         if shared and (other := [name for name in NOT_SHARED if name in values]):
             raise UsageError(f"--shared-palette and {other[0]}: give one of them")

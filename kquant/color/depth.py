@@ -1,15 +1,19 @@
 """Entries of fewer bits than eight a channel, as hardware has them."""
 
-from typing import TypeAlias
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InvalidTypeError, InvalidValueError
+from .. import checks
+from ..errors import InvalidValueError
 
-Bits: TypeAlias = int | tuple[int, ...]
+if TYPE_CHECKING:
+    from .._typing import U8
 
 
-def check_bits(bits: Bits) -> tuple[int, ...]:
+def check_bits(bits: object) -> tuple[int, ...]:
     """Return the bits of red, green, blue and alpha.
 
     Raises
@@ -17,12 +21,9 @@ def check_bits(bits: Bits) -> tuple[int, ...]:
     TypeError, ValueError
         If `bits` is no number 1..8, nor three or four of them.
     """
-    depth = tuple(bits) if isinstance(bits, tuple | list) else (bits,) * 3
-    for value in depth:
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise InvalidTypeError(
-                f"bits must be integers 1..8, got {type(value).__name__}"
-            )
+    given = bits if isinstance(bits, tuple | list) else (bits,) * 3
+    depth = tuple(checks.integer("bits", value, allowed="integers 1..8")
+                  for value in given)  # fmt: skip
     if len(depth) not in (3, 4) or not all(1 <= value <= 8 for value in depth):
         raise InvalidValueError(
             f"bits must be 1..8 for all channels, or three or four such, got {bits}"
@@ -30,7 +31,7 @@ def check_bits(bits: Bits) -> tuple[int, ...]:
     return (*depth, 8)[:4]
 
 
-def rounded_colors(colors: np.ndarray, bits: tuple[int, ...]) -> np.ndarray:
+def rounded_colors(colors: U8, bits: tuple[int, ...]) -> U8:
     """Round (K, 3|4) uint8 colours to so many bits, repeated to fill 8.
 
     Equal ones become one. The array itself if all bits may stay.

@@ -1,22 +1,22 @@
-"""Pillow images to arrays and back: the one form that the rest works on."""
+"""Images of any kind to arrays: the one form that the rest works on."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeAlias
+import sys
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
-from PIL import Image
 
 from ..errors import InvalidTypeError, InvalidValueError
 
 if TYPE_CHECKING:
-    import numpy.typing as npt  # which takes 5 ms to import
+    from PIL import Image
 
-ImageLike: TypeAlias = "Image.Image | npt.ArrayLike"
+    from .._typing import U8, AnyArray, ImageLike
 
 
-def as_pixels(image: ImageLike) -> np.ndarray:
+def as_pixels(image: ImageLike) -> U8:
     """Bring an image into the one form that the rest works on.
 
     Parameters
@@ -37,7 +37,7 @@ def as_pixels(image: ImageLike) -> np.ndarray:
     ValueError
         If it has another shape, no pixels, or floats beyond 0..1.
     """
-    if isinstance(image, Image.Image):
+    if is_pillow(image):
         return _array_pixels(_pillow_array(image))
     if isinstance(image, str | bytes | os.PathLike):
         raise InvalidTypeError(
@@ -51,7 +51,7 @@ def as_pixels(image: ImageLike) -> np.ndarray:
     return _array_pixels(array)
 
 
-def _pillow_array(image: Image.Image) -> np.ndarray:
+def _pillow_array(image: Image.Image) -> AnyArray:
     """Give the samples of any Pillow image in a layout that _array_pixels() takes."""
     if min(image.size) == 0:
         raise InvalidValueError(f"image has no pixels: {image.width} x {image.height}")
@@ -71,7 +71,7 @@ def _pillow_array(image: Image.Image) -> np.ndarray:
     return np.asarray(image)
 
 
-def _integer_array(image: Image.Image) -> np.ndarray:
+def _integer_array(image: Image.Image) -> AnyArray:
     """Give 16-bit grey, with alpha where one value is declared to be transparent."""
     samples = np.asarray(image)
     if samples.min() < 0 or samples.max() > 65535:  # mode I is 32 bits wide
@@ -85,7 +85,7 @@ def _integer_array(image: Image.Image) -> np.ndarray:
     return np.stack([samples, np.uint16(65535) * opaque], axis=2)
 
 
-def _array_pixels(array: np.ndarray) -> np.ndarray:
+def _array_pixels(array: AnyArray) -> U8:
     kind, size = array.dtype.kind, array.dtype.itemsize
     if not (kind in "bf" or (kind == "u" and size <= 2)):
         raise InvalidTypeError(
@@ -110,7 +110,7 @@ def _array_pixels(array: np.ndarray) -> np.ndarray:
     return np.broadcast_to(samples, (*samples.shape[:2], 3))
 
 
-def _as_bytes(array: np.ndarray) -> np.ndarray:
+def _as_bytes(array: AnyArray) -> U8:
     """Bring samples to 0..255: v / 257 of 16 bits, 255 v of floats, rounded."""
     if array.dtype == np.uint8:
         return array
@@ -127,24 +127,16 @@ def _as_bytes(array: np.ndarray) -> np.ndarray:
     return np.rint(scaled * 255).astype(np.uint8)
 
 
-def as_pillow(indices: np.ndarray, colors: np.ndarray) -> Image.Image:
-    """(H, W) uint8 indices and (K, 3|4) uint8 colours -> Pillow image of mode P."""
-    image = Image.fromarray(indices)  # of mode L: same bytes
-    image.putpalette(np.ascontiguousarray(colors[:, :3]).tobytes())
-    if colors.shape[1] == 4:
-        # A table of alpha that ends with the last entry that is not opaque.
-        alpha = colors[:, 3].tobytes().rstrip(b"\xff")
-        if alpha:
-            image.info["transparency"] = alpha
-    return image
+def is_pillow(image: object) -> TypeGuard[Image.Image]:
+    """Whether this is a Pillow image, of any mode.
+
+    Pillow is not imported for that: while nobody has, there are no images of it.
+    """
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(image, module.Image)
 
 
-def is_pillow(image: object) -> bool:
-    """Whether this is a Pillow image, of any mode."""
-    return isinstance(image, Image.Image)
-
-
-def image_palette(image: Image.Image) -> np.ndarray:
+def image_palette(image: Image.Image) -> U8:
     """(K, 3|4) uint8 entries of a Pillow image of mode P or PA, used or not."""
     if image.mode not in ("P", "PA") or image.palette is None:
         raise InvalidValueError(
@@ -165,15 +157,3 @@ def image_palette(image: Image.Image) -> np.ndarray:
         given = np.frombuffer(transparency, np.uint8)[: len(colors)]
         alpha[: len(given)] = given
     return np.column_stack([colors, alpha])
-
-
-def as_pillow_rgb(pixels: np.ndarray) -> Image.Image:
-    """(H, W, 3) uint8 -> Pillow image of mode RGB."""
-    return Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def as_rgb(image: Image.Image | np.ndarray) -> np.ndarray:
-    """(..., 3) uint8 of a Pillow image, or the array itself."""
-    if isinstance(image, np.ndarray):
-        return image
-    return np.asarray(image.convert("RGB"))

@@ -1,17 +1,21 @@
 """Colour spaces: where distances are measured, and the way back to 8 bits."""
 
+from __future__ import annotations
+
 from decimal import Decimal
 from functools import cache
 from itertools import product
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from .. import _kernel
-from ..errors import InvalidTypeError, InvalidValueError
 
-Matrix = tuple[tuple[float, float, float], ...]
+if TYPE_CHECKING:
+    from .._typing import F64, I16, I64, U8
 
-SPACES = ("srgb", "linear", "oklab", "lab")
+Row: TypeAlias = tuple[float, float, float]
+Matrix: TypeAlias = tuple[Row, Row, Row]
 
 # The largest coordinate.
 MOST = 255 * _kernel.ONE
@@ -42,6 +46,16 @@ LAB_ROOT = (216 / 24389, 24389 / 27 / 116, 16 / 116)
 # Grid units for one of CIELAB's, so that all of sRGB has room.
 LAB_UNIT = 78.0
 
+
+class CubeRoots(NamedTuple):
+    """A space of cube roots: light to cones to their roots to coordinates."""
+
+    to_cones: Matrix
+    from_roots: Matrix  # on the grid
+    offset: Row
+    root: Row  # near black a line instead: knee, slope, foot
+
+
 STEPS = np.array(list(product((0, -1, 1), repeat=3)))
 GREY_STEPS = np.array([[0] * 3, [-1] * 3, [1] * 3])
 
@@ -55,9 +69,8 @@ class Space:
     ----------
     light : sequence of 256 floats
         What becomes of a channel's value first: its coordinate, or its light.
-    model : tuple, optional
-        For spaces of cube roots: matrices to the cones and from their roots (on the
-        grid), offset, and what replaces the root near black (knee, slope, foot).
+    model : CubeRoots, optional
+        For spaces of cube roots.
     middle : tuple of int
         Coordinates halfway between black and white.
     opaque : int
@@ -69,7 +82,7 @@ class Space:
     def __init__(
         self,
         light: list[float],
-        model: tuple[Matrix, Matrix, tuple, tuple] | None,
+        model: CubeRoots | None,
         middle: tuple[int, int, int],
         opaque: int,
         *,
@@ -77,16 +90,16 @@ class Space:
     ) -> None:
         self._light, self._model, self._plain = np.array(light), model, plain
         self._middle, self._opaque = np.array(middle, np.int64), opaque
-        parts = model or (None, None, None, None)
-        self._kernel = _kernel.Space(plain, light, *parts, middle, opaque)
+        parts = (None,) * 4 if model is None else model
+        self._converter = _kernel.Space(plain, light, *parts, middle, opaque)
 
-    def coords(self, colors: np.ndarray) -> np.ndarray:
+    def coords(self, colors: U8) -> I16:
         """(n, 3|4) uint8 -> (3|4, n + padding) int16: coordinates, plane by plane."""
         coords = np.empty((colors.shape[1], len(colors) + _kernel.LANES), np.int16)
-        self._kernel.load(colors, coords)
+        self._converter.load(colors, coords)
         return coords
 
-    def entries(self, colors: np.ndarray) -> np.ndarray:
+    def entries(self, colors: U8) -> I16:
         """(k, 3|4) uint8 -> (k, CHANNELS) int16: coordinates, entry by entry."""
         entries = np.zeros((len(colors), _kernel.CHANNELS), np.int16)
         if len(colors) == 0:
@@ -95,9 +108,7 @@ class Space:
         entries[:, : len(coords)] = coords.T
         return entries
 
-    def colors(
-        self, centroids: np.ndarray, channels: int, *, grey: bool = False
-    ) -> np.ndarray:
+    def colors(self, centroids: I16, channels: int, *, grey: bool = False) -> U8:
         """(k, CHANNELS) int16 -> (k, channels) uint8: the nearest colours, or greys.
 
         Only operations that give the same on every machine, as in the kernel.
@@ -115,7 +126,7 @@ class Space:
             colors[colors[:, 3] == 0] = 0
         return colors.astype(np.uint8)
 
-    def _nearest(self, at: np.ndarray, grey: bool) -> np.ndarray:
+    def _nearest(self, at: I64, grey: bool) -> I64:
         """(k, 3) coordinates -> (k, 3) values 0..255 of the nearest opaque colours."""
         if self._plain:
             return (at + _kernel.ONE // 2) // _kernel.ONE
@@ -131,16 +142,15 @@ class Space:
             guess = around[np.arange(len(guess)), distances.argmin(axis=1)]
         return guess
 
-    def _guess(self, at: np.ndarray) -> np.ndarray:
+    def _guess(self, at: F64) -> I64:
         light = at.T
         if self._model is not None:
-            to_cones, from_roots, offset, (_, slope, foot) = self._model
+            to_cones, from_roots, offset, (knee, slope, foot) = self._model
             shifted = [light[c] - offset[c] for c in range(3)]
             roots = _apply(_inverse(from_roots), shifted)
             cones = [root * root * root for root in roots]
             if slope:
                 dark = [(root - foot) / slope for root in roots]
-                knee = self._model[3][0]
                 cones = [
                     np.where(d > knee, c, d) for c, d in zip(cones, dark, strict=True)
                 ]
@@ -161,13 +171,14 @@ def _inverse(m: Matrix) -> Matrix:
     )
 
 
-def _apply(m: Matrix, v: list[np.ndarray]) -> list[np.ndarray]:
+def _apply(m: Matrix, v: list[F64]) -> list[F64]:
     """Multiply, in a fixed order (BLAS has its own)."""
     return [row[0] * v[0] + row[1] * v[1] + row[2] * v[2] for row in m]
 
 
 def _scaled(m: Matrix, unit: float) -> Matrix:
-    return tuple(tuple(unit * value for value in row) for row in m)  # type: ignore[misc]
+    a, b, c = ((unit * x, unit * y, unit * z) for x, y, z in m)
+    return a, b, c
 
 
 def srgb_light() -> list[float]:
@@ -188,8 +199,8 @@ def srgb_light() -> list[float]:
 
 
 @cache
-def get(name: str) -> Space:
-    """Make a space of `SPACES`."""
+def get_space(name: str) -> Space:
+    """Make the space "srgb", "linear", "oklab" or "lab"."""
     half = MOST // 2
     diagonal = 14134  # half the diagonal of the cube: sqrt(3) / 2 * MOST
     if name == "srgb":
@@ -199,19 +210,11 @@ def get(name: str) -> Space:
     if name == "linear":
         return Space([MOST * v for v in light], None, (half,) * 3, diagonal)
     if name == "oklab":
-        model = (OKLAB_CONES, _scaled(OKLAB, MOST), (0, half, half), (0, 0, 0))
+        model = CubeRoots(OKLAB_CONES, _scaled(OKLAB, MOST), (0, half, half), (0, 0, 0))
         return Space(light, model, (half,) * 3, half)
+    if name != "lab":
+        raise KeyError(name)
     at = (LAB_UNIT * -16, LAB_UNIT * 90, LAB_UNIT * 110)
-    model = (LAB_CONES, _scaled(LAB, LAB_UNIT), at, LAB_ROOT)
+    model = CubeRoots(LAB_CONES, _scaled(LAB, LAB_UNIT), at, LAB_ROOT)
     middle = int(LAB_UNIT * 50), int(at[1]), int(at[2])
     return Space(light, model, middle, int(LAB_UNIT * 50))
-
-
-def check_space(space: str) -> Space:
-    """Look a colour space up; refuse other words than there are."""
-    if not isinstance(space, str):
-        raise InvalidTypeError(f"space must be a string, got {type(space).__name__}")
-    if space not in SPACES:
-        names = ", ".join(map(repr, SPACES))
-        raise InvalidValueError(f"space must be one of {names}, got {space!r}")
-    return get(space)

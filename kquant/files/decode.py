@@ -1,23 +1,33 @@
 """Image files to arrays: upright, in sRGB, one frame, and no larger than allowed."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import struct
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ..color.pixels import as_pixels, image_palette
-from ..errors import ImageFileError, InvalidTypeError, InvalidValueError
-from .disk import MOST_BYTES, PathLike, reading
+from ..errors import ImageFileError
+from .disk import MOST_BYTES, reading
+from .profiles import in_srgb
 
-Source: TypeAlias = PathLike | BinaryIO
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO, TypeAlias
+
+    from .._typing import I64, U8
+    from .disk import PathLike
+
+    Source: TypeAlias = PathLike | BinaryIO
+
 
 # What Pillow may decode, and the modules of Pillow that do it, imported only when a
 # file may need them. EPS starts Ghostscript; PSD, PDF and scientific formats are large
@@ -42,12 +52,6 @@ SUFFIXES = frozenset(
      ".jp2", ".j2k", ".jpc", ".jpx", ".jpf")
 )  # fmt: skip
 
-ICC = ("convert", "keep")
-FRAMES = ("refuse", "first")
-
-# No real colour profile is larger.
-MOST_PROFILE = 1 << 22
-
 ORIENTATION = 274  # the EXIF tag
 
 # Where Pillow finds it; without these, to look takes longer than to decode.
@@ -55,7 +59,7 @@ EXIF = {"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"}
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """How image files are read.
 
     Attributes
@@ -76,27 +80,13 @@ class Reading:
     allow_truncated: bool = False
     frames: str = "refuse"
 
-    def __post_init__(self) -> None:
-        for name, words in (("icc", ICC), ("frames", FRAMES)):
-            if getattr(self, name) not in words:
-                raise InvalidValueError(
-                    f"{name} must be one of {', '.join(map(repr, words))}, "
-                    f"got {getattr(self, name)!r}"
-                )
-        limit = self.max_pixels
-        if limit is None:
-            return
-        if isinstance(limit, bool) or not hasattr(limit, "__index__"):
-            raise InvalidTypeError(
-                f"max_pixels must be an integer, got {type(limit).__name__}"
-            )
-        if limit < 1:
-            raise InvalidValueError(f"max_pixels must be at least 1, got {limit}")
-
     @property
     def limit(self) -> int | None:
         """The most pixels."""
         return Image.MAX_IMAGE_PIXELS if self.max_pixels is None else self.max_pixels
+
+
+DEFAULT = ReadOptions()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,21 +106,21 @@ class Picture:
         What is worth a warning.
     """
 
-    pixels: np.ndarray
+    pixels: U8
     size: int
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
 
-def read_picture(source: Source, how: Reading = Reading()) -> Picture:
+def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
     """Decode an image file, upright and in sRGB.
 
     Parameters
     ----------
     source : str, path-like or binary file
         A file that cannot seek, as a pipe, is read to its end first.
-    how : Reading
+    options : ReadOptions
 
     Raises
     ------
@@ -139,29 +129,29 @@ def read_picture(source: Source, how: Reading = Reading()) -> Picture:
     """
     with _opened(source) as (name, file, size):
         notes: list[str] = []
-        image = _decode(name, file, how, notes)
+        image = _decode(name, file, options, notes)
         icc = image.info.get("icc_profile")
         dpi = _resolution(image)
         if image.mode == "LAB" or icc:
-            image, icc = _in_srgb(image, icc, how.icc == "keep", notes)
+            image, icc = in_srgb(image, icc, options.icc == "keep", notes)
         return Picture(as_pixels(image), size, icc, dpi, tuple(notes))
 
 
-def read_pixels(path: PathLike) -> np.ndarray:
+def read_pixels(path: PathLike) -> U8:
     """Decode an image file to (H, W, 3|4) uint8, as `read_picture` does."""
     return read_picture(path).pixels
 
 
-def read_mask(path: PathLike, how: Reading = Reading()) -> np.ndarray:
+def read_mask(path: PathLike, options: ReadOptions = DEFAULT) -> I64:
     """Decode an image file to (H, W) int64, the luma 0..255 of its pixels."""
-    pixels = read_picture(path, how).pixels[..., :3].astype(np.int64)
+    pixels = read_picture(path, options).pixels[..., :3].astype(np.int64)
     return (pixels @ np.array([299, 587, 114]) + 500) // 1000
 
 
-def read_palette(path: PathLike) -> np.ndarray:
+def read_palette(path: PathLike) -> U8:
     """(K, 3|4) uint8 entries of an image file of mode P, used or not."""
     with _opened(path) as (name, file, _):
-        image = _decode(name, file, Reading(), [])
+        image = _decode(name, file, DEFAULT, [])
         if image.mode not in ("P", "PA"):
             raise ImageFileError(
                 path, "has no palette", "Give an indexed image, or .gpl, .hex or .act"
@@ -264,21 +254,21 @@ def open_image(file: BinaryIO) -> Image.Image:
 
 
 def _decode(
-    path: PathLike, file: BinaryIO, how: Reading, notes: list[str]
+    path: PathLike, file: BinaryIO, options: ReadOptions, notes: list[str]
 ) -> Image.Image:
-    """Decode what `how` allows; anything else is an `ImageFileError`."""
+    """Decode what `options` allow; anything else is an `ImageFileError`."""
     try:
         try:
             with _truncation.set(False):
-                return _load(path, file, how)
+                return _load(path, file, options)
         except ImageFileError:
             raise
         except Exception:  # damaged files make Pillow raise nearly any
-            if not how.allow_truncated:
+            if not options.allow_truncated:
                 raise
             file.seek(0)
             with _truncation.set(True):
-                image = _load(path, file, how)
+                image = _load(path, file, options)
             notes.append("truncated or damaged: what is missing has some other colour")
             return image
     except ImageFileError:
@@ -294,24 +284,24 @@ def _decode(
     except Exception as error:
         problem = f"truncated or damaged ({error})"
         advice = "Get an undamaged copy"
-        if not how.allow_truncated:
+        if not options.allow_truncated:
             advice += ", or take what is there (--allow-truncated)"
     raise ImageFileError(path, problem, advice)
 
 
-def _load(path: PathLike, file: BinaryIO, how: Reading) -> Image.Image:
+def _load(path: PathLike, file: BinaryIO, options: ReadOptions) -> Image.Image:
     image = open_image(file)
     pixels = image.width * image.height
-    if how.limit is not None and pixels > how.limit:
+    if options.limit is not None and pixels > options.limit:
         raise ImageFileError(
             path,
-            f"{pixels:,} pixels is over the limit of {how.limit:,} pixels",
+            f"{pixels:,} pixels is over the limit of {options.limit:,} pixels",
             f"If you trust the file, allow more: max_pixels={pixels}, or on the "
             f"command line --max-pixels {-(-pixels // 10**6)}M",
         )
     # The further images of a camera's MPO are previews and second views.
     frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
-    if frames > 1 and how.frames == "refuse":
+    if frames > 1 and options.frames == "refuse":
         raise ImageFileError(
             path,
             f"{frames} frames; quantizing one would lose the others",
@@ -336,80 +326,3 @@ def _resolution(image: Image.Image) -> tuple[float, float] | None:
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     return (across, down) if 1 <= across < 1e5 and 1 <= down < 1e5 else None
-
-
-# ---- colour profiles
-
-_BASE = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
-
-
-def _in_srgb(
-    image: Image.Image, icc: bytes | None, keep: bool, notes: list[str]
-) -> tuple[Image.Image, bytes | None]:
-    """Convert to sRGB by a profile; or keep the values and return the profile."""
-    try:
-        from PIL import ImageCms
-
-        if icc is None or image.mode == "LAB":  # Lab needs no profile to be known
-            profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        elif len(icc) > MOST_PROFILE:
-            raise ValueError("too large")
-        else:
-            profile = ImageCms.ImageCmsProfile(BytesIO(icc))
-        base = _BASE.get(profile.profile.xcolor_space)
-        colors, alpha = _split(image)
-        if base is None or colors.mode != base:
-            # A profile of another kind says nothing about these values.
-            notes.append("its colour profile is for other values: taken as sRGB")
-            return image, None
-        transform = ImageCms.buildTransform(
-            profile,
-            ImageCms.createProfile("sRGB"),
-            base,
-            "RGB",
-            ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-        if base in ("RGB", "L") and _is_srgb(transform, base):
-            return image, None
-        if keep and base == "RGB":
-            return image, icc
-        converted = ImageCms.applyTransform(colors, transform)
-    except Exception:  # of a damaged profile, or a Pillow without Little CMS
-        notes.append("its colour profile cannot be used: taken as sRGB")
-        return image, None
-    if base == "L":
-        converted = converted.getchannel("G")  # grey stays grey
-    if alpha is not None:
-        converted.putalpha(alpha)
-    return converted, None
-
-
-def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Colours in a mode that Little CMS knows, of 8 bits, and alpha if there is any."""
-    if image.mode.startswith("I") or image.mode in ("F", "1"):
-        pixels = as_pixels(image)
-        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
-        if pixels.shape[2] == 4:
-            image.putalpha(Image.fromarray(np.ascontiguousarray(pixels[..., 3])))
-    elif image.mode in ("P", "PA") or (
-        image.has_transparency_data and image.mode not in ("LA", "RGBA")
-    ):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode not in ("LA", "RGBA"):
-        return image, None
-    return image.convert(image.mode[:-1]), image.getchannel("A")
-
-
-def _is_srgb(transform: object, base: str) -> bool:
-    """Whether a profile changes no colour by more than rounding does."""
-    from PIL import ImageCms
-
-    if base == "L":
-        values = np.arange(256, dtype=np.uint8)[np.newaxis]
-    else:
-        steps = np.linspace(0, 255, 17).astype(np.uint8)
-        values = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
-    after = np.asarray(ImageCms.applyTransform(Image.fromarray(values), transform))
-    before = values if base == "RGB" else values[..., np.newaxis]
-    return bool((np.abs(after.astype(int) - before) <= 1).all())

@@ -1,12 +1,22 @@
-"""Centroids among points: the steps of Lloyd's algorithm, and its start."""
+"""Centroids among points: how they are seeded, and the steps of Lloyd's algorithm."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from .. import _kernel
-from ..parallel import Workers
-from .points import Points
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._typing import I16, I64, U8
+    from ..parallel import Workers
+    from .points import Points
+
+    # Centroids, labels and sums.
+    State: TypeAlias = tuple[I16, U8, I64]
 
 # Less than this is not worth a thread of its own: handing work over costs as much
 # as assigning some ten thousand points.
@@ -21,7 +31,7 @@ class Lloyd:
     """
 
     def __init__(
-        self, points: Points, centroids: np.ndarray, workers: Workers, locked: int = 0
+        self, points: Points, centroids: I16, workers: Workers, locked: int = 0
     ) -> None:
         self.points, self.workers, self.locked = points, workers, locked
         self.centroids = np.ascontiguousarray(centroids, np.int16)
@@ -32,9 +42,9 @@ class Lloyd:
         parts = workers.share(len(points), THREAD_POINTS)
         shares = np.linspace(0, len(points), parts + 1)[1:-1]
         blocks = len(points.roots) - 1
-        self.cuts = [0, *np.searchsorted(points.roots, shares), blocks]
+        self.cuts = [0, *np.searchsorted(points.roots, shares).tolist(), blocks]
 
-    def refined(self, points: Points) -> "Lloyd":
+    def refined(self, points: Points) -> Lloyd:
         """Go on with the points that these coarse ones stand for."""
         if self.points.cells is None:
             return self  # they stand for themselves
@@ -72,10 +82,10 @@ class Lloyd:
 
     def merge(self, given_up: int, into: int) -> None:
         """Let one cluster have the points of another, which is gone."""
-        places = np.arange(len(self.centroids))
-        places[given_up] = into
-        places -= places > given_up
-        _kernel.relabel(places.astype(np.uint8), self.labels)
+        new_label = np.arange(len(self.centroids))
+        new_label[given_up] = into
+        new_label -= new_label > given_up
+        _kernel.relabel(new_label.astype(np.uint8), self.labels)
         self.sums[into] += self.sums[given_up]
         self.sums = np.delete(self.sums, given_up, axis=0)
         self.centroids = np.delete(self.centroids, given_up, axis=0)
@@ -107,19 +117,19 @@ class Lloyd:
                 return iteration, True
         return most, False
 
-    def state(self) -> tuple[np.ndarray, ...]:
+    def state(self) -> State:
         """Copy everything that changes."""
         return self.centroids.copy(), self.labels.copy(), self.sums.copy()
 
-    def restore(self, state: tuple[np.ndarray, ...]) -> None:
+    def restore(self, state: State) -> None:
         """Go back to what `state` returned."""
         self.centroids[:], self.labels[:], self.sums[:] = state
 
 
-def start(points: Points, k: int, workers: Workers, locked: np.ndarray) -> Lloyd:
+def seed_centroids(points: Points, k: int, locked: I16, workers: Workers) -> Lloyd:
     """Cut the points k - 1 times, and label them; the locked centroids come first.
 
-    Each of these takes the place of the one that was found nearest to it.
+    Each of these replaces the one that was found nearest to it.
     """
     centroids = np.empty((k, _kernel.CHANNELS), np.int16)
     order, bins = np.empty(len(points), np.uint32), np.empty(len(points), np.uint8)

@@ -1,12 +1,17 @@
-"""From a histogram to points in space, with the tree that finds neighbours fast."""
+"""A histogram as points in space, with the tree that finds the nearest centroids."""
 
-from functools import cached_property
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import _kernel
-from ..color.histogram import Histogram
-from ..color.space import Space
+
+if TYPE_CHECKING:
+    from .._typing import I16, I64, U32, Size
+    from ..color.histogram import Histogram
+    from ..color.space import Space
 
 # The most points a block may hold on each level of the tree. The finest blocks
 # are the runs of the innermost loop; found by timing 16..8192 on photographs.
@@ -23,6 +28,9 @@ class Points:
     coords : (3|4, n + padding) int16
         Coordinates in a colour space, plane by plane; the fourth is alpha's.
     weights : (n,) int64
+    cells : tuple, optional
+        If these are coarse points: the first of the points that each stands for
+        (n + 1,), and their sums (n, _kernel.SUMS).
 
     Attributes
     ----------
@@ -31,17 +39,21 @@ class Points:
         First point of each block of the coarsest level.
     total : (_kernel.SUMS,) int64
         Sum of the weights, and of the weighted coordinates.
-    cells : tuple, optional
-        If these are coarse points: the first of the points that each stands for
-        (n + 1,), and their sums (n, _kernel.SUMS).
+    energy : float
+        Weighted sum of the squared coordinates.
     """
 
     def __init__(
-        self, codes: np.ndarray, coords: np.ndarray, weights: np.ndarray
+        self,
+        codes: U32,
+        coords: I16,
+        weights: I64,
+        cells: tuple[U32, I64] | None = None,
     ) -> None:
         self.codes, self.coords, self.weights = codes, coords, weights
+        self.cells = cells
         self._bits = 8 * len(coords)
-        self.cells: tuple[np.ndarray, np.ndarray] | None = None
+        self._energy: float | None = None
         starts = [self._blocks(capacity) for capacity in CAPACITIES]
         self.roots = starts[0]
         levels = []
@@ -53,26 +65,27 @@ class Points:
         self.tree = _kernel.Tree(coords, weights, levels)
         self.total = levels[0][-1].sum(axis=0)
 
-    @cached_property
+    @property
     def energy(self) -> float:
-        """Weighted sum of the squared coordinates."""
-        return self.tree.energy()
+        if self._energy is None:
+            self._energy = self.tree.energy()
+        return self._energy
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def _blocks(self, capacity: int) -> np.ndarray:
+    def _blocks(self, capacity: int) -> U32:
         start = np.empty(len(self) + 1, np.uint32)
         count = _kernel.blocks(self.codes, self._bits, capacity, start)
         return start[: count + 1].copy()
 
     @classmethod
-    def of(cls, histogram: Histogram, space: Space) -> "Points":
+    def of(cls, histogram: Histogram, space: Space) -> Points:
         """Make one point of every distinct colour."""
         coords = space.coords(histogram.colors)
         return cls(histogram.codes, coords, histogram.counts)
 
-    def coarsened(self, counts: np.ndarray, least: int) -> "Points":
+    def coarsened(self, counts: Size, least: int) -> Points:
         """Merge points by cells, the largest that leave at least `least` points.
 
         `counts` is what `Histogram.cells` says for these points.
@@ -83,14 +96,10 @@ class Points:
         if bits >= self._bits:
             return self
         count = int(counts[bits])
-        starts, sums = (
-            np.empty(count + 1, np.uint32),
-            np.empty((count, _kernel.SUMS), np.int64),
-        )
+        starts = np.empty(count + 1, np.uint32)
+        sums = np.empty((count, _kernel.SUMS), np.int64)
         codes, weights = np.empty(count, np.uint32), np.empty(count, np.int64)
         coords = np.empty((len(self.coords), count + _kernel.LANES), np.int16)
         shift = self._bits - bits
         self.tree.coarsen(self.codes, shift, starts, sums, codes, coords, weights)
-        coarse = Points(codes, coords, weights)
-        coarse.cells = starts, sums
-        return coarse
+        return Points(codes, coords, weights, (starts, sums))

@@ -1,0 +1,115 @@
+"""Colours in any form to arrays: hex strings, tuples, arrays, P-mode images."""
+
+from __future__ import annotations
+
+from string import hexdigits
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..checks import MAX_COLORS
+from ..errors import InvalidTypeError, InvalidValueError
+from .pixels import image_palette, is_pillow
+
+if TYPE_CHECKING:
+    from .._typing import U8, AnyArray, Color, Colors
+
+
+def as_colors(colors: Colors, name: str = "palette") -> U8:
+    """Bring any form of palette to a (K, 3|4) uint8 array of its own.
+
+    Parameters
+    ----------
+    colors : sequence of str, (K, 3|4) array_like of int, Palette, or PIL.Image.Image
+        As `Palette` takes them.
+    name : str
+        What to call it in messages.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are not 1..256 colours, or one is not a colour.
+    """
+    if is_pillow(colors):
+        return image_palette(colors)
+    if isinstance(colors, str):
+        raise InvalidTypeError(
+            f"{name} must be a list of colours, got one string, {colors!r}"
+        )
+    array = np.asarray(colors if hasattr(colors, "__array__") else _rows(colors, name))
+    if array.ndim and len(array) == 0:
+        raise InvalidValueError(f"{name} must have 1..{MAX_COLORS} colours, got 0")
+    if array.ndim != 2 or array.shape[1] not in (3, 4):
+        raise InvalidValueError(f"{name} must be (K, 3|4), got shape {array.shape}")
+    if len(array) > MAX_COLORS:
+        raise InvalidValueError(
+            f"{name} must have 1..{MAX_COLORS} colours, got {len(array)}"
+        )
+    if array.dtype.kind not in "iu":
+        raise InvalidTypeError(f"{name} must be of integers, got {array.dtype}")
+    bad = np.flatnonzero(((array < 0) | (array > 255)).any(axis=1))
+    if len(bad):
+        raise InvalidValueError(
+            f"{name} must be of 0..255, got {tuple(array[bad[0]].tolist())} "
+            f"at index {bad[0]}"
+        )
+    return array.astype(np.uint8)
+
+
+def as_locked(colors: Colors | None, most: int) -> U8:
+    """Bring what `lock` says to an (L, 3|4) uint8 array without repetitions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `as_colors`, and if they are more than `most`, or more than one of them is
+        fully transparent.
+    """
+    if colors is None:
+        return np.empty((0, 3), np.uint8)
+    locked = as_colors(colors, "lock")
+    locked = np.unique(locked, axis=0) if len(locked) > 1 else locked
+    if locked.shape[1] == 4 and (locked[:, 3] == 0).sum() > 1:
+        raise InvalidValueError(
+            "lock must have at most one fully transparent colour, got "
+            f"{(locked[:, 3] == 0).sum()}"
+        )
+    if len(locked) > most:
+        raise InvalidValueError(
+            f"lock must have at most as many colours as the palette, {most}, "
+            f"got {len(locked)}"
+        )
+    return locked
+
+
+def _rows(colors: Colors, name: str) -> AnyArray:
+    """Make an array of a sequence; if some colours have alpha, all get it."""
+    try:
+        entries = [_parse_hex(c, name) if isinstance(c, str) else c for c in colors]
+        if len({len(entry) for entry in entries}) > 1:
+            entries = [(*entry, 255) if len(entry) == 3 else entry for entry in entries]
+        return np.array(entries)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidValueError):
+            raise
+        raise InvalidTypeError(
+            f"{name} must be hex strings or tuples of 0..255: {error}"
+        ) from None
+
+
+def _parse_hex(text: str, name: str) -> Color:
+    digits = text.removeprefix("#")
+    if len(digits) in (3, 4):
+        digits = "".join(2 * digit for digit in digits)
+    if len(digits) not in (6, 8) or not set(digits) <= set(hexdigits):
+        raise InvalidValueError(
+            f"{name} colour {text!r} is not of the form #rgb, #rrggbb or #rrggbbaa"
+        )
+    return tuple(bytes.fromhex(digits))
+
+
+def with_channels(colors: U8, channels: int) -> U8:
+    """Colours (..., 3|4), as opaque ones with alpha if so many channels are asked."""
+    if colors.shape[-1] == channels:
+        return colors
+    return np.concatenate([colors, np.full((*colors.shape[:-1], 1), 255, np.uint8)], -1)

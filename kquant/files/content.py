@@ -1,0 +1,81 @@
+"""What a file is to show, and how it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from .. import checks
+from ..errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from .._typing import U8
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How image files are written.
+
+    Attributes
+    ----------
+    strip : bool
+        Whether the resolution and the sRGB tag are left out, where there is one.
+    optimize : int, optional
+        Level 0..6 of oxipng, which makes PNG files smaller, and takes its time.
+    """
+
+    strip: bool = False
+    optimize: int | None = None
+
+
+def check_optimize(level: object) -> int | None:
+    """Refuse what is no level of oxipng's, and any if it is not installed."""
+    if level is None:
+        return None
+    checked = checks.integer(
+        "optimize", level, 0, 6, allowed="a level 0..6", optional=True
+    )
+    if find_spec("oxipng") is None:
+        raise InvalidValueError(
+            "optimize needs pyoxipng: install it with pip install pyoxipng, or "
+            "kquant with pip install '.[optimize]'"
+        )
+    return checked
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a file is to show.
+
+    Attributes
+    ----------
+    indices : (H, W) uint8
+    colors : (K, 3|4) uint8
+    fixed : bool
+        Whether the palette must stay as it is, with what is not used.
+    icc : bytes, optional
+        The colour profile that the colours are meant by, if that is not sRGB.
+    dpi : tuple of float, optional
+    """
+
+    indices: U8
+    colors: U8
+    fixed: bool = False
+    icc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+def as_pillow(indices: U8, colors: U8) -> Image.Image:
+    """(H, W) uint8 indices and (K, 3|4) uint8 colours -> Pillow image of mode P."""
+    image = Image.fromarray(indices)  # of mode L: same bytes
+    image.putpalette(np.ascontiguousarray(colors[:, :3]).tobytes())
+    if colors.shape[1] == 4:
+        # A table of alpha that ends with the last entry that is not opaque.
+        alpha = colors[:, 3].tobytes().rstrip(b"\xff")
+        if alpha:
+            image.info["transparency"] = alpha
+    return image

@@ -1,0 +1,91 @@
+"""Colour profiles: what a file means by its values, brought to sRGB."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ..color.pixels import as_pixels
+
+if TYPE_CHECKING:
+    from PIL.ImageCms import ImageCmsTransform
+
+# No real colour profile is larger.
+MOST_PROFILE = 1 << 22
+
+_BASE = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
+
+
+def in_srgb(
+    image: Image.Image, icc: bytes | None, keep: bool, notes: list[str]
+) -> tuple[Image.Image, bytes | None]:
+    """Convert to sRGB by a profile; or keep the values and return the profile."""
+    try:
+        from PIL import ImageCms
+
+        if icc is None or image.mode == "LAB":  # Lab needs no profile to be known
+            profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        elif len(icc) > MOST_PROFILE:
+            raise ValueError("too large")
+        else:
+            profile = ImageCms.ImageCmsProfile(BytesIO(icc))
+        base = _BASE.get(profile.profile.xcolor_space)
+        colors, alpha = _split(image)
+        if base is None or colors.mode != base:
+            # A profile of another kind says nothing about these values.
+            notes.append("its colour profile is for other values: taken as sRGB")
+            return image, None
+        transform = ImageCms.buildTransform(
+            profile,
+            ImageCms.createProfile("sRGB"),
+            base,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        if base in ("RGB", "L") and _is_srgb(transform, base):
+            return image, None
+        if keep and base == "RGB":
+            return image, icc
+        converted = ImageCms.applyTransform(colors, transform)
+    except Exception:  # of a damaged profile, or a Pillow without Little CMS
+        notes.append("its colour profile cannot be used: taken as sRGB")
+        return image, None
+    if base == "L":
+        converted = converted.getchannel("G")  # grey stays grey
+    if alpha is not None:
+        converted.putalpha(alpha)
+    return converted, None
+
+
+def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Colours in a mode that Little CMS knows, of 8 bits, and alpha if there is any."""
+    if image.mode.startswith("I") or image.mode in ("F", "1"):
+        pixels = as_pixels(image)
+        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
+        if pixels.shape[2] == 4:
+            image.putalpha(Image.fromarray(np.ascontiguousarray(pixels[..., 3])))
+    elif image.mode in ("P", "PA") or (
+        image.has_transparency_data and image.mode not in ("LA", "RGBA")
+    ):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode not in ("LA", "RGBA"):
+        return image, None
+    return image.convert(image.mode[:-1]), image.getchannel("A")
+
+
+def _is_srgb(transform: ImageCmsTransform, base: str) -> bool:
+    """Whether a profile changes no colour by more than rounding does."""
+    from PIL import ImageCms
+
+    if base == "L":
+        values = np.arange(256, dtype=np.uint8)[np.newaxis]
+    else:
+        steps = np.linspace(0, 255, 17).astype(np.uint8)
+        values = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    after = np.asarray(ImageCms.applyTransform(Image.fromarray(values), transform))
+    before = values if base == "RGB" else values[..., np.newaxis]
+    return bool((np.abs(after.astype(int) - before) <= 1).all())

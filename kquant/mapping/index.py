@@ -1,0 +1,82 @@
+"""The index map: an entry for each pixel, by its colour's label or dithered."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .color_index import ColorIndex
+from .measure import measure_colors, measure_pixels
+
+if TYPE_CHECKING:
+    from .._typing import I16, I64, U8
+    from ..color.histogram import Histogram
+    from ..color.space import Space
+    from ..fit.clusters import Clusters
+    from ..parallel import Workers
+    from .dither import Dither
+
+
+@dataclass(frozen=True, eq=False)
+class IndexMap:
+    """An index map, and how far it is from the pixels.
+
+    Attributes
+    ----------
+    indices : (H, W) uint8, read-only
+    counts : (K,) int64
+        Pixels of each entry.
+    mse : float
+        Mean squared distance of the pixels to their entries, in sRGB.
+    max_error : float
+        The largest distance.
+    """
+
+    indices: U8
+    counts: I64
+    mse: float
+    max_error: float
+
+
+def index_pixels(
+    pixels: U8,
+    histogram: Histogram,
+    clusters: Clusters,
+    space: Space,
+    dither: Dither,
+    workers: Workers,
+    coords: I16 | None = None,
+) -> IndexMap:
+    """Carry the labels of the colours over to the pixels they were counted from.
+
+    Parameters
+    ----------
+    pixels : (H, W, 3|4) uint8
+    histogram : Histogram
+        Of these pixels.
+    clusters : Clusters
+        Of this histogram.
+    space : Space
+        Where dithering measures.
+    dither : Dither
+    workers : Workers
+    coords : (3|4, N + padding) int16, optional
+        Where the colours are in the space, if that is known; dithering needs it.
+    """
+    workers.report("index", 0.0)
+    index = ColorIndex(histogram)
+    if dither:
+        if coords is None:
+            coords = space.coords(histogram.colors)
+        indices = dither.indices(pixels, index, clusters, coords, space, workers)
+        total, largest, counts = measure_pixels(
+            pixels, indices, clusters.colors, None, workers
+        )
+    else:
+        indices = index.indices(pixels, clusters.labels, workers)
+        total, largest = measure_colors(histogram, clusters, workers)
+        counts = clusters.counts
+    indices.flags.writeable = False
+    workers.report("index", 1.0)
+    return IndexMap(indices, counts, total / indices.size, math.sqrt(largest))
