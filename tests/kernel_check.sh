@@ -29,12 +29,12 @@ esac
 for level in $levels; do
     march=
     [ "$level" = base ] || march=-march=x86-64-$level
-    for source in assign dither measure; do
+    for source in assign diffuse measure; do
         compile "$kernel/$source.c" "${source}_$level" "$@" $march -DKQ_LEVEL="$level"
     done
     have="$have -DKQ_HAVE_$(echo "$level" | tr '[:lower:]' '[:upper:]')"
 done
-for source in dispatch histogram space start tree update; do
+for source in dispatch histogram space cuts tree update; do
     compile "$kernel/$source.c" "$source" "$@" $have
 done
 compile "$check" check "$@"

@@ -3,7 +3,7 @@
 
 #include "bits.h"
 #include "find.h"
-#include "four.h"
+#include "diffuse_simd.h"
 #include "kquant.h"
 
 #include <string.h>

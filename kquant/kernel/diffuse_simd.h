@@ -1,7 +1,7 @@
 /* The arithmetic of error diffusion, on all four coordinates at once of a pixel (with
 SSE2, which every x86-64 has, or in plain C), or of two of them (with AVX2). */
-#ifndef KQUANT_FOUR_H
-#define KQUANT_FOUR_H
+#ifndef KQUANT_DIFFUSE_SIMD_H
+#define KQUANT_DIFFUSE_SIMD_H
 
 #include "bits.h"
 #include "kquant.h"
