@@ -4,8 +4,8 @@
 # Environment: CC, the compiler; RUN, an emulator to run the program with.
 set -eu
 
-kernel=$(cd "$(dirname "$0")/../kquant/kernel" && pwd)
-check=$(cd "$(dirname "$0")" && pwd)/kernel_check.c
+root=$(cd "$(dirname "$0")/.." && pwd)
+kernel=$root/kquant/kernel
 build=$1
 shift
 mkdir -p "$build"
@@ -21,6 +21,15 @@ compile() { # SOURCE OBJECT FLAG...
     objects="$objects $to"
 }
 
+# The files of a list in meson.build, without folder and ending.
+listed() { # LIST
+    sed -n "/^$1 = files(\$/,/^)/s:.*'kquant/kernel/\(.*\)\.c'.*:\1:p" "$root/meson.build"
+}
+
+leveled=$(listed leveled_sources)
+sources=$(listed sources)
+test "$leveled" && test "$sources"
+
 have=
 levels=base
 case $("$cc" -dumpmachine) in
@@ -29,14 +38,14 @@ esac
 for level in $levels; do
     march=
     [ "$level" = base ] || march=-march=x86-64-$level
-    for source in assign diffuse measure; do
+    for source in $leveled; do
         compile "$kernel/$source.c" "${source}_$level" "$@" $march -DKQ_LEVEL="$level"
     done
     have="$have -DKQ_HAVE_$(echo "$level" | tr '[:lower:]' '[:upper:]')"
 done
-for source in dispatch histogram space cuts tree update; do
+for source in $sources; do
     compile "$kernel/$source.c" "$source" "$@" $have
 done
-compile "$check" check "$@"
+compile "$root/tests/kernel_check.c" check "$@"
 "$cc" "$@" $objects -lm -o "$build/check"
 ${RUN:-} "$build/check"

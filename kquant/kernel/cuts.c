@@ -2,6 +2,7 @@
 #include "bits.h"
 #include "kquant.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -285,4 +286,31 @@ void kq_splits(const kq_points *points, const uint8_t *labels, size_t k, double 
         splits(points, labels, k, sums, gains, halves, 4);
     else
         splits(points, labels, k, sums, gains, halves, 3);
+}
+
+void kq_merges(const int64_t *sums, const int16_t *centroids, size_t k, double *costs,
+               int32_t *partners)
+{
+    for (size_t i = 0; i < k; i++) {
+        const int16_t *a = centroids + KQ_CHANNELS * i;
+        const double weight = (double)sums[KQ_SUMS * i];
+        costs[i] = DBL_MAX;
+        partners[i] = (int32_t)i;
+        for (size_t j = 0; j < i; j++) {
+            const int16_t *b = centroids + KQ_CHANNELS * j;
+            const double other = (double)sums[KQ_SUMS * j], both = weight + other;
+            int32_t distance = 0;
+            for (size_t c = 0; c < KQ_CHANNELS; c++)
+                distance += (a[c] - b[c]) * (a[c] - b[c]);
+            const double cost = both > 0 ? distance * (weight * other / both) : 0;
+            if (cost < costs[i]) {
+                costs[i] = cost;
+                partners[i] = (int32_t)j;
+            }
+            if (cost < costs[j]) {
+                costs[j] = cost;
+                partners[j] = (int32_t)i;
+            }
+        }
+    }
 }

@@ -360,6 +360,10 @@ typedef struct {
 
 #define KQ_AROUND 8 // entries that one is mixed with
 
+/* Up to this distance squared, half a step of an 8-bit value, a colour counts as being in
+the palette: it is not dithered, and takes no errors from its neighbours. */
+#define KQ_OWN_ENTRY (KQ_ONE * KQ_ONE / 4)
+
 /* What is dithered: pixels, where to find their colours, the points of these colours,
 and the entry that each has without dithering. */
 typedef struct {

@@ -40,6 +40,30 @@ static inline uint32_t alpha_code(uint8_t r, uint8_t g, uint8_t b, uint8_t a)
     return widened(r) << 3 | widened(g) << 2 | widened(b) << 1 | widened(a);
 }
 
+/* The inverse of `spread`: every third bit of a code, gathered. */
+static inline uint8_t gather(uint32_t code)
+{
+    code &= 0x249249;
+    code = (code | code >> 2) & 0x0c30c3;
+    code = (code | code >> 4) & 0x00f00f;
+    return (uint8_t)(code | code >> 8);
+}
+
+static inline void to_color(uint32_t code, uint8_t *color)
+{
+    color[0] = gather(code >> 2);
+    color[1] = gather(code >> 1);
+    color[2] = gather(code);
+}
+
+static inline uint8_t narrowed(uint32_t code)
+{
+    code &= 0x11111111;
+    code = (code | code >> 3) & 0x03030303;
+    code = (code | code >> 6) & 0x000f000f;
+    return (uint8_t)(code | code >> 12);
+}
+
 static inline uint32_t pixel_code(const kq_image *image, const uint8_t *pixel)
 {
     return morton(pixel[0], pixel[image->channel], pixel[2 * image->channel]);
