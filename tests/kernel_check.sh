@@ -23,7 +23,8 @@ compile() { # SOURCE OBJECT FLAG...
 
 # The files of a list in meson.build, without folder and ending.
 listed() { # LIST
-    sed -n "/^$1 = files(\$/,/^)/s:.*'kquant/kernel/\(.*\)\.c'.*:\1:p" "$root/meson.build"
+    sed -n "/^$1 = files(\$/,/^)/s:.*'kquant/kernel/\(.*\)\.c'.*:\1:p" \
+        "$root/meson.build"
 }
 
 leveled=$(listed leveled_sources)
@@ -46,6 +47,8 @@ done
 for source in $sources; do
     compile "$kernel/$source.c" "$source" "$@" $have
 done
-compile "$root/tests/kernel_check.c" check "$@"
+# The example in the header's comment.
+sed -n '/^    enum { H/,/^    }$/s/^    //p' "$kernel/kquant.h" > "$build/example.h"
+compile "$root/tests/kernel_check.c" check -I"$build" "$@"
 "$cc" "$@" $objects -lm -o "$build/check"
 ${RUN:-} "$build/check"

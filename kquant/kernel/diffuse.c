@@ -1,4 +1,5 @@
-/* Error diffusion: what a pixel's entry lacks goes on to its neighbours. */
+/* Error diffusion: the difference between a pixel and its entry is passed on to pixels
+that come later, so that the mean is right. */
 #include "level.h"
 
 #include "bits.h"
@@ -10,34 +11,37 @@
 #include <string.h>
 
 KQ_INLINE void prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                       size_t last, int16_t *places, size_t channels)
+                       size_t last, int16_t *prepared, size_t channels)
 {
     const kq_points *points = &picture->points;
     for (size_t i = first; i < last; i++) {
         const int label = picture->labels[i];
-        int16_t place[KQ_CHANNELS] = {0}; /* the last one, if there is no alpha */
+        int16_t point[KQ_CHANNELS] = {0}; /* the fourth stays 0 without alpha */
         int32_t distance = 0;
         for (size_t c = 0; c < channels; c++) {
-            place[c] = points->coords[c * points->stride + i];
-            const int32_t away = place[c] - palette[KQ_CHANNELS * label + (int)c];
+            point[c] = points->coords[c * points->stride + i];
+            const int32_t away = point[c] - palette[KQ_CHANNELS * label + (int)c];
             distance += away * away;
         }
-        place[0] = distance <= KQ_OWN_ENTRY ? (int16_t)~label : place[0];
-        memcpy(places + KQ_CHANNELS * i, place, sizeof place);
+        point[0] = distance <= KQ_OWN_ENTRY ? (int16_t)~label : point[0];
+        memcpy(prepared + KQ_CHANNELS * i, point, sizeof point);
     }
 }
 
 void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                size_t last, int16_t *places)
+                size_t last, int16_t *prepared)
 {
     if (picture->points.channels == 4)
-        prepare(picture, palette, first, last, places, 4);
+        prepare(picture, palette, first, last, prepared, 4);
     else
-        prepare(picture, palette, first, last, places, 3);
+        prepare(picture, palette, first, last, prepared, 3);
 }
 
-/* Bands of rows on their way side by side, and what their rows need: at each x that of
-one band after the other. */
+/* SIDE bands that are worked on side by side, at the same x of the same row of theirs.
+In all buffers but the indices, the values of one band follow those of the other at each
+x. `now` has the sixteenths of errors that come from the row above, `next` gets those
+for the row below; both have room for a pixel before the first one and after the last.
+`error` is that of the pixel before, `before` that of the one before that. */
 typedef struct {
     const int16_t *row;
     const int32_t *now;
@@ -48,10 +52,9 @@ typedef struct {
 
 #define STEP (SIDE * KQ_CHANNELS)
 
-/* A pixel of each band. `now` has the sixteenths of errors that come from above, `next`
-gets those for the row below; both have a place before the first pixel and one after the
-last. */
-KQ_INLINE void diffuse_pixel(kq_near *near, lane *l, ptrdiff_t x, ptrdiff_t step,
+/* A pixel of each band. An error goes to the next pixel (7/16), and in the row below to
+the pixels behind (3/16), at the same x (5/16) and ahead (1/16). */
+KQ_INLINE void diffuse_pixel(kq_nearest *search, lane *l, ptrdiff_t x, ptrdiff_t step,
                              int strength, size_t channels)
 {
     const int16_t *from = l->row + STEP * x;
@@ -64,26 +67,28 @@ KQ_INLINE void diffuse_pixel(kq_near *near, lane *l, ptrdiff_t x, ptrdiff_t step
             l->indices[i][x] = (uint8_t)~from[KQ_CHANNELS * i];
     } else {
         const fours sum = add_seven(load_fours(l->now + STEP * (x + 1)), l->error);
-        const places at = moved(from, sum);
+        const points at = moved(from, sum);
         const int16_t *entries[SIDE];
         int nearest[SIDE];
-        find_entries(near, at, from, nearest, channels);
+        find_entries(search, at, from, nearest, channels);
         for (int i = 0; i < SIDE; i++) {
             l->indices[i][x] = (uint8_t)nearest[i];
-            entries[i] = near->palette + KQ_CHANNELS * nearest[i];
+            entries[i] = search->palette + KQ_CHANNELS * nearest[i];
         }
-        error = part_of(at, entries, strength, from);
+        error = passed_on(at, entries, strength, from);
     }
-    /* The pixel behind and below has now got all that it gets. */
+    /* The pixel below and behind has now got all of its errors: from this pixel and the
+    two before it. */
     store_fours(three_five_one(error, l->error, l->before),
                 l->next + STEP * (x + 1 - step));
     l->before = l->error;
     l->error = error;
 }
 
-/* A row of each of `count` lanes, all in the same direction. Their pixels take turns:
-each must wait for the error of the one before it, but not for those of other lanes. */
-KQ_INLINE void diffuse_rows(kq_near *near, lane *lanes, size_t count, size_t width,
+/* A row of each of `count` lanes, all in the same direction. Lanes take turns at every
+pixel: a pixel must wait for the error of the one before it in its row, and the
+processor can work on other lanes meanwhile. */
+KQ_INLINE void diffuse_rows(kq_nearest *search, lane *lanes, size_t count, size_t width,
                             int back, int strength, size_t channels)
 {
     const ptrdiff_t step = back ? -1 : 1;
@@ -92,44 +97,45 @@ KQ_INLINE void diffuse_rows(kq_near *near, lane *lanes, size_t count, size_t wid
         lanes[i].error = lanes[i].before = zeros();
     for (size_t done = 0; done < width; done++, x += step)
         for (size_t i = 0; i < count; i++)
-            diffuse_pixel(near, &lanes[i], x, step, strength, channels);
+            diffuse_pixel(search, &lanes[i], x, step, strength, channels);
     for (size_t i = 0; i < count; i++)
         store_fours(three_five_one(zeros(), lanes[i].error, lanes[i].before),
                     lanes[i].next + STEP * (x + 1 - step));
 }
 
-/* The points of a row; for a band that has none, colours that cause no errors. */
-KQ_INLINE void gather_row(const kq_picture *picture, const int16_t *points, size_t y,
+/* What kq_prepare() made of the pixels of row y. A band that has no such row gets
+colours that have an entry of their own, which cause no errors. */
+KQ_INLINE void gather_row(const kq_picture *picture, const int16_t *prepared, size_t y,
                           int has_row, uint32_t *found, int16_t *row)
 {
     static const int16_t none[KQ_CHANNELS] = {-1};
     const size_t width = picture->image.width;
     if (has_row)
-        find(&picture->image, y, &picture->places, found);
+        find_colors(&picture->image, y, &picture->color_index, found);
     for (size_t x = 0; x < width; x++)
-        memcpy(row + STEP * x, has_row ? points + KQ_CHANNELS * (size_t)found[x] : none,
-               sizeof none);
+        memcpy(row + STEP * x,
+               has_row ? prepared + KQ_CHANNELS * (size_t)found[x] : none, sizeof none);
 }
 
-KQ_INLINE void diffuse(const kq_picture *picture, const int16_t *points, kq_near *near,
-                       size_t first, size_t last, int strength,
+KQ_INLINE void diffuse(const kq_picture *picture, const int16_t *prepared,
+                       kq_nearest *search, size_t first, size_t last, int strength,
                        const kq_scratch *scratch, uint8_t *indices, size_t channels)
 {
     const size_t width = picture->image.width, size = STEP * (width + 2);
     const size_t bands = (last - first + KQ_BAND_ROWS - 1) / KQ_BAND_ROWS;
-    if (!near->used)
-        start(near);
-    /* All bands are at the same row of theirs. */
+    if (!search->used)
+        reset_groups(search);
+    /* In each turn, all bands are at the same row of theirs. */
     for (size_t turn = 0; turn < KQ_BAND_LEAD + KQ_BAND_ROWS; turn++) {
         lane lanes[KQ_BANDS / SIDE];
         const size_t count = (bands + SIDE - 1) / SIDE;
         for (size_t i = 0; i < SIDE * count; i++) {
             lane *l = &lanes[i / SIDE];
-            const size_t start = first + i * KQ_BAND_ROWS;
-            const size_t y = start + turn - KQ_BAND_LEAD; /* might be below 0 */
-            const int has_row = i < bands && start + turn >= KQ_BAND_LEAD && y < last;
+            const size_t band = first + i * KQ_BAND_ROWS;
+            const size_t y = band + turn - KQ_BAND_LEAD; /* may wrap around below 0 */
+            const int has_row = i < bands && band + turn >= KQ_BAND_LEAD && y < last;
             int16_t *row = scratch->rows + i / SIDE * STEP * width;
-            gather_row(picture, points, y, has_row, scratch->found,
+            gather_row(picture, prepared, y, has_row, scratch->found,
                        row + i % SIDE * KQ_CHANNELS);
             l->row = row;
             l->now = scratch->errors + (2 * (i / SIDE) + turn % 2) * size;
@@ -138,19 +144,19 @@ KQ_INLINE void diffuse(const kq_picture *picture, const int16_t *points, kq_near
                 has_row && turn >= KQ_BAND_LEAD ? indices + y * width : scratch->unused;
         }
         if (count == KQ_BANDS / SIDE)
-            diffuse_rows(near, lanes, KQ_BANDS / SIDE, width, turn % 2, strength,
+            diffuse_rows(search, lanes, KQ_BANDS / SIDE, width, turn % 2, strength,
                          channels);
         else
-            diffuse_rows(near, lanes, count, width, turn % 2, strength, channels);
+            diffuse_rows(search, lanes, count, width, turn % 2, strength, channels);
     }
 }
 
-void kq_diffuse(const kq_picture *picture, const int16_t *points, kq_near *near,
+void kq_diffuse(const kq_picture *picture, const int16_t *prepared, kq_nearest *search,
                 size_t first, size_t last, int strength, const kq_scratch *scratch,
                 uint8_t *indices)
 {
-    if (near->channels == 4)
-        diffuse(picture, points, near, first, last, strength, scratch, indices, 4);
+    if (search->channels == 4)
+        diffuse(picture, prepared, search, first, last, strength, scratch, indices, 4);
     else
-        diffuse(picture, points, near, first, last, strength, scratch, indices, 3);
+        diffuse(picture, prepared, search, first, last, strength, scratch, indices, 3);
 }

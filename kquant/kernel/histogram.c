@@ -35,22 +35,22 @@ void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low)
     }
 }
 
-/* The colours of the lower halves of codes, to be put together with an upper one. */
+/* What every lower half of a code gives to a colour; the upper half gives the rest. */
 typedef struct {
     uint8_t color[KQ_BUCKETS][KQ_RGB];
 } lower_half;
 
 static void fill_lower_half(lower_half *lower)
 {
-    for (uint32_t place = 0; place < KQ_BUCKETS; place++)
-        to_color(place, lower->color[place]);
+    for (uint32_t offset = 0; offset < KQ_BUCKETS; offset++)
+        to_color(offset, lower->color[offset]);
 }
 
 static inline void put_color(const lower_half *lower, const uint8_t *upper,
-                             size_t place, uint8_t *color)
+                             size_t offset, uint8_t *color)
 {
     for (size_t c = 0; c < KQ_RGB; c++)
-        color[c] = upper[c] | lower->color[place][c];
+        color[c] = upper[c] | lower->color[offset][c];
 }
 
 size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
@@ -73,11 +73,11 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
         }
         for (size_t word = 0; word < KQ_BUCKETS / 64; word++) {
             for (uint64_t bits = used[word]; bits; bits &= bits - 1) {
-                const size_t place = word * 64 + (size_t)kq_zeros_below(bits);
-                codes[n] = (uint32_t)(bucket * KQ_BUCKETS + place);
-                put_color(&lower, upper, place, colors + KQ_RGB * n);
-                counts[n++] = seen[place];
-                seen[place] = 0;
+                const size_t offset = word * 64 + (size_t)kq_zeros_below(bits);
+                codes[n] = (uint32_t)(bucket * KQ_BUCKETS + offset);
+                put_color(&lower, upper, offset, colors + KQ_RGB * n);
+                counts[n++] = seen[offset];
+                seen[offset] = 0;
             }
         }
     }
@@ -87,7 +87,8 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
 size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_full,
                 size_t room)
 {
-    /* In two rounds, so that the memory of many counts is on its way at once. */
+    /* Two rounds over each batch, so that the memory of many counts is on its way at
+    once: first ask for it, then use it. */
     uint32_t codes[BATCH];
     for (size_t y = 0; y < image->height; y++) {
         const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
@@ -110,14 +111,14 @@ size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_
     return n_full;
 }
 
-/* What any of the tables holds of a bucket: not 0 where there is a colour. */
+/* The counters of a bucket, of all tables in one: not 0 where there is a colour. */
 static void join_tables(const uint8_t *tables, size_t count, size_t bucket,
                         uint8_t *joined)
 {
     memcpy(joined, tables + bucket * KQ_BUCKETS, KQ_BUCKETS);
     for (size_t t = 1; t < count; t++)
-        for (size_t place = 0; place < KQ_BUCKETS; place++)
-            joined[place] |= tables[t * KQ_CODES + bucket * KQ_BUCKETS + place];
+        for (size_t offset = 0; offset < KQ_BUCKETS; offset++)
+            joined[offset] |= tables[t * KQ_CODES + bucket * KQ_BUCKETS + offset];
 }
 
 void kq_tally_sizes(const uint8_t *tables, size_t count, size_t first, size_t last,
@@ -127,20 +128,20 @@ void kq_tally_sizes(const uint8_t *tables, size_t count, size_t first, size_t la
         uint8_t joined[KQ_BUCKETS];
         uint32_t size = 0;
         join_tables(tables, count, bucket, joined);
-        for (size_t place = 0; place < KQ_BUCKETS; place++)
-            size += joined[place] != 0;
+        for (size_t offset = 0; offset < KQ_BUCKETS; offset++)
+            size += joined[offset] != 0;
         sizes[bucket] = size;
     }
 }
 
-/* Which of eight places are not 0: the highest bit of their bytes, the first place
-in the lowest byte. */
-static inline uint64_t occupied(const uint8_t *places)
+/* Which of eight counters are not 0, as the highest bits of eight bytes: that of the
+lowest byte is for the first counter. */
+static inline uint64_t occupied(const uint8_t *counters)
 {
     const uint64_t most = 0x7f7f7f7f7f7f7f7f;
     uint64_t eight = 0;
-    for (int i = 0; i < 8; i++) /* compilers know this as one load */
-        eight |= (uint64_t)places[i] << 8 * i;
+    for (int i = 0; i < 8; i++) /* compilers make one load of this */
+        eight |= (uint64_t)counters[i] << 8 * i;
     return (((eight & most) + most) | eight) & ~most;
 }
 
@@ -159,15 +160,15 @@ void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
         to_color((uint32_t)(bucket * KQ_BUCKETS), upper);
         for (size_t eight = 0; eight < KQ_BUCKETS; eight += 8) {
             for (uint64_t bits = occupied(joined + eight); bits; bits &= bits - 1) {
-                const size_t place = eight + (size_t)kq_zeros_below(bits) / 8;
-                const size_t code = bucket * KQ_BUCKETS + place;
+                const size_t offset = eight + (size_t)kq_zeros_below(bits) / 8;
+                const size_t code = bucket * KQ_BUCKETS + offset;
                 int64_t pixels = 0;
                 for (size_t t = 0; t < count; t++)
                     pixels += tables[t * KQ_CODES + code];
                 for (; f < n_full && full[f] == code; f++)
                     pixels += KQ_FULL;
                 codes[n] = (uint32_t)code;
-                put_color(&lower, upper, place, colors + KQ_RGB * n);
+                put_color(&lower, upper, offset, colors + KQ_RGB * n);
                 counts[n++] = pixels;
             }
         }

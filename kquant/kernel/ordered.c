@@ -1,15 +1,16 @@
-/* Ordered dithering: a mix of two entries for each colour, and one of them by position. */
+/* Ordered dithering: a mix of two entries for every colour; which of them a pixel gets
+is decided by its position. */
 #include "level.h"
 
 #include "bits.h"
 #include "find.h"
 #include "kquant.h"
 
-/* A mix of entries that are far apart is coarse: so much of its variance counts like
-an error of its mean. */
+/* A mix of entries that are far apart looks coarse: this part of its variance counts
+like an error of its mean. */
 #define COARSE 0.2f
-#define FAR 4.0f            // so many times the squared distance of the nearest entry
-#define NO_GAIN -2000000000 // less than any
+#define FAR 4.0f // beyond this many squared distances of the nearest entry around
+#define NO_GAIN -2000000000 // less than any gain
 
 void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
 {
@@ -30,10 +31,10 @@ void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
                 (uint64_t)squares[j] << 8 | j; /* ties to the lowest */
             if (!squares[j] || (count == KQ_AROUND && next > best[count - 1]))
                 continue;
-            size_t place = count < KQ_AROUND ? count++ : count - 1;
-            for (; place > 0 && best[place - 1] > next; place--)
-                best[place] = best[place - 1];
-            best[place] = next;
+            size_t slot = count < KQ_AROUND ? count++ : count - 1;
+            for (; slot > 0 && best[slot - 1] > next; slot--)
+                best[slot] = best[slot - 1];
+            best[slot] = next;
         }
         for (size_t j = 0; j < KQ_AROUND; j++)
             around[KQ_AROUND * i + j] =
@@ -41,17 +42,18 @@ void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
     }
 }
 
-/* For loops that are to become vector instructions, not code written out. */
+/* A loop for vector instructions: GCC would unroll it into scalar code. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define EACH_AROUND(j) _Pragma("GCC unroll 1") for (int j = 0; j < KQ_AROUND; j++)
 #else
 #define EACH_AROUND(j) for (int j = 0; j < KQ_AROUND; j++)
 #endif
 
-/* The entries around one, from there, so that many can be tried at once. */
+/* An entry and those around it, laid out so that all of these can be tried at once: the
+steps to them from the middle, the squared lengths of these and their inverses. */
 typedef struct {
     float step[KQ_CHANNELS][KQ_AROUND], length[KQ_AROUND], inverse[KQ_AROUND];
-    int32_t least[KQ_AROUND]; /* what a mix with it must gain */
+    int32_t least[KQ_AROUND]; /* what a mix must gain */
 } star;
 
 static void make_star(const int16_t *palette, size_t label, const uint8_t *around,
@@ -71,41 +73,43 @@ static void make_star(const int16_t *palette, size_t label, const uint8_t *aroun
     }
 }
 
-/* Write the share of each entry around in a mix for a colour, so far from the star's
-middle. Returns a number that has the place of the best one, from the end, in its lower
-bits, and is above NONE if that is worth it. */
+/* Write the share that each entry around has in its best mix for colour i of a batch,
+which is `away` from the middle of the star. Returns the rating of the best mix: its
+gain, in the lower bits of which stands its number j, counted from the end. Mixes are
+only worth it if this is above NONE. */
 #define NONE (NO_GAIN + KQ_AROUND)
 
 KQ_INLINE int32_t best_mix(const star *s, const float (*away)[BATCH], size_t i,
-                           float *part, size_t channels)
+                           float *shares, size_t channels)
 {
     float dot[KQ_AROUND], gain[KQ_AROUND];
-    int32_t rank[KQ_AROUND], most = INT32_MIN;
+    int32_t rating[KQ_AROUND], most = INT32_MIN;
     EACH_AROUND (j)
         dot[j] = away[0][i] * s->step[0][j];
     for (size_t c = 1; c < channels; c++)
         EACH_AROUND (j)
             dot[j] += away[c][i] * s->step[c][j];
     EACH_AROUND (j) {
-        part[j] = dot[j] * s->inverse[j];
+        shares[j] = dot[j] * s->inverse[j];
         /* How much the squared error of the mean falls, less what is coarse. */
-        gain[j] = part[j] * (dot[j] - COARSE * (1 - part[j]) * s->length[j]);
+        gain[j] = shares[j] * (dot[j] - COARSE * (1 - shares[j]) * s->length[j]);
     }
     EACH_AROUND (j) {
-        /* In whole numbers, which leave room for the place; the first one wins. Far
-        entries only if they gain: a small share of one makes specks. */
+        /* Whole numbers, whose lower bits j replaces: of equal ones, the first wins. A
+        far entry must gain something: a small share of one makes specks. */
         const int32_t whole = (int32_t)gain[j];
         const int32_t mask = -(dot[j] > 0) & -(whole > s->least[j]);
-        rank[j] = (whole & mask) | (NO_GAIN & ~mask);
-        rank[j] = (rank[j] & ~(KQ_AROUND - 1)) | (KQ_AROUND - 1 - j);
+        rating[j] = (whole & mask) | (NO_GAIN & ~mask);
+        rating[j] = (rating[j] & ~(KQ_AROUND - 1)) | (KQ_AROUND - 1 - j);
     }
     EACH_AROUND (j)
-        most = rank[j] > most ? rank[j] : most;
+        most = rating[j] > most ? rating[j] : most;
     return most;
 }
 
-/* In batches, of which all but the choice among the entries around is done for many
-colours at once, and without branches: nothing foresees what a colour needs. */
+/* Works on batches, so that all but the choice among the entries around is done for
+many colours at once; and without branches, since no predictor can foresee what a colour
+needs. */
 KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
                    const uint8_t *around, size_t first, size_t last, int strength,
                    uint32_t *mixes, size_t channels)
@@ -132,11 +136,11 @@ KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
             }
         }
         for (size_t j = 0; j < count; j++) {
-            float parts[KQ_AROUND];
-            best[j] = best_mix(&stars[labels[j]], away, j, parts, channels);
-            const size_t place = KQ_AROUND - 1 - (best[j] & (KQ_AROUND - 1));
-            shares[j] = parts[place];
-            others[j] = around[KQ_AROUND * labels[j] + place];
+            float all[KQ_AROUND];
+            best[j] = best_mix(&stars[labels[j]], away, j, all, channels);
+            const size_t which = KQ_AROUND - 1 - (best[j] & (KQ_AROUND - 1));
+            shares[j] = all[which];
+            others[j] = around[KQ_AROUND * labels[j] + which];
         }
         for (size_t j = 0; j < count; j++) {
             const uint32_t label = labels[j], other = others[j];
@@ -144,11 +148,11 @@ KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
             const uint32_t dithered =
                 -(uint32_t)(best[j] > NONE) & -(uint32_t)(distance[j] > KQ_OWN_ENTRY);
             const uint32_t of_other = dithered & (uint32_t)(int32_t)share;
-            /* The lower index first, so that a pair has one pattern from end to end. */
+            /* The lower index first: so a pair has one pattern all over the image. */
             const uint32_t swap = -(uint32_t)(other < label);
             const uint32_t both = label ^ other, one = label ^ (both & swap);
             mixes[i + j] = one | (one ^ both) << 8
-                           | (of_other + (swap & (256 - 2 * of_other))) << 16;
+                           | (of_other + (swap & (KQ_STRENGTH - 2 * of_other))) << 16;
         }
     }
 }
@@ -171,11 +175,11 @@ void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
     for (size_t y = first; y < last; y++) {
         const uint8_t *row = thresholds + y % KQ_TILE * KQ_TILE;
         uint8_t *out = indices + y * width;
-        find(&picture->image, y, &picture->places, found);
+        find_colors(&picture->image, y, &picture->color_index, found);
         for (size_t x = 0; x < width; x += KQ_TILE) {
             const size_t count = width - x < KQ_TILE ? width - x : KQ_TILE;
             for (size_t j = 0; j < count; j++) {
-                /* A shift, since no branch predictor can foresee blue noise. */
+                /* A shift and no branch, since no predictor can foresee blue noise. */
                 const uint32_t mixed = mixes[found[x + j]];
                 const uint32_t other = row[j] < mixed >> 16;
                 out[x + j] = (uint8_t)(mixed >> 8 * other);
