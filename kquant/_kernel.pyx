@@ -17,8 +17,8 @@ cdef extern from "kquant.h" nogil:
     enum:
         KQ_AROUND, KQ_BANDS, KQ_BAND_ROWS, KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_BITS
         KQ_CELL_SIZE, KQ_CHANNELS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_LANES
-        KQ_MAX_COLORS, KQ_NEAR_CELLS, KQ_NEAR_GROUPS, KQ_ONE, KQ_RANK_WORDS, KQ_RGB
-        KQ_SUMS, KQ_TILE
+        KQ_MAX_COLORS, KQ_NEAREST_CELLS, KQ_NEAREST_GROUPS, KQ_ONE, KQ_RANK_WORDS
+        KQ_RGB, KQ_SUMS, KQ_TILE
 
     ctypedef struct kq_image:
         const uint8_t *data
@@ -48,7 +48,7 @@ cdef extern from "kquant.h" nogil:
         int32_t middle[3]
         int32_t opaque
 
-    ctypedef struct kq_places:
+    ctypedef struct kq_color_index:
         const uint64_t *ranks
         const uint32_t *codes
         const uint32_t *table
@@ -57,7 +57,7 @@ cdef extern from "kquant.h" nogil:
     ctypedef struct kq_group:
         pass
 
-    ctypedef struct kq_near:
+    ctypedef struct kq_nearest:
         const int16_t *palette
         size_t k, channels
         uint32_t *cells
@@ -66,7 +66,7 @@ cdef extern from "kquant.h" nogil:
 
     ctypedef struct kq_picture:
         kq_image image
-        kq_places places
+        kq_color_index color_index
         kq_points points
         const uint8_t *labels
 
@@ -88,7 +88,8 @@ cdef extern from "kquant.h" nogil:
     void kq_pixel_codes(const kq_image *, uint32_t *)
     void kq_codes(const uint8_t *, size_t, size_t, uint32_t *)
     void kq_colors(const uint32_t *, size_t, size_t, uint8_t *)
-    void kq_load(const kq_space *, const uint8_t *, size_t, size_t, size_t, int16_t *)
+    void kq_to_space(const kq_space *, const uint8_t *, size_t, size_t, size_t,
+                     int16_t *)
     void kq_cell_counts(const uint32_t *, size_t, int, size_t *)
     size_t kq_coarsen(const kq_points *, const uint32_t *, int, size_t, uint32_t *,
                       int64_t *, uint32_t *, int16_t *, int64_t *)
@@ -99,7 +100,7 @@ cdef extern from "kquant.h" nogil:
                            int16_t *, int64_t *)
     void kq_join_blocks(const kq_level *, const uint32_t *, size_t, int16_t *,
                         int16_t *, int64_t *)
-    size_t kq_start(const kq_points *, size_t, uint32_t *, uint8_t *, int16_t *)
+    size_t kq_seed(const kq_points *, size_t, uint32_t *, uint8_t *, int16_t *)
     void kq_splits(const kq_points *, const uint8_t *, size_t, double *, double *,
                    int16_t *)
     size_t kq_assign(const kq_tree *, size_t, size_t, const int16_t *, size_t,
@@ -116,7 +117,7 @@ cdef extern from "kquant.h" nogil:
     void kq_lookup(const kq_image *, const uint32_t *, const uint8_t *, uint8_t *)
     void kq_rank_build(const uint32_t *, size_t, uint64_t *)
     void kq_hash_build(const uint32_t *, size_t, size_t, uint32_t *)
-    void kq_hash_lookup(const kq_image *, const kq_places *, const uint8_t *,
+    void kq_hash_lookup(const kq_image *, const kq_color_index *, const uint8_t *,
                         uint32_t *, uint8_t *)
 
     ctypedef struct kq_scratch:
@@ -126,8 +127,8 @@ cdef extern from "kquant.h" nogil:
         uint8_t *unused
 
     void kq_prepare(const kq_picture *, const int16_t *, size_t, size_t, int16_t *)
-    void kq_diffuse(const kq_picture *, const int16_t *, kq_near *, size_t, size_t, int,
-                    const kq_scratch *, uint8_t *)
+    void kq_diffuse(const kq_picture *, const int16_t *, kq_nearest *, size_t, size_t,
+                    int, const kq_scratch *, uint8_t *)
     void kq_find_around(const int16_t *, size_t, uint8_t *)
     void kq_mix(const kq_picture *, const int16_t *, size_t, const uint8_t *, size_t,
                 size_t, int, uint32_t *)
@@ -150,8 +151,8 @@ FULL = KQ_FULL
 GROUP_SIZE = sizeof(kq_group)
 LANES = KQ_LANES
 MAX_COLORS = KQ_MAX_COLORS
-NEAR_CELLS = KQ_NEAR_CELLS
-NEAR_GROUPS = KQ_NEAR_GROUPS
+NEAR_CELLS = KQ_NEAREST_CELLS
+NEAR_GROUPS = KQ_NEAREST_GROUPS
 ONE = KQ_ONE
 RANK_WORDS = KQ_RANK_WORDS
 SUMS = KQ_SUMS
@@ -368,8 +369,8 @@ cdef class Space:
         need(n > 0 and coords.shape[0] == colors.shape[1], "colors")
         need(stride >= n + KQ_LANES, "coords")
         with nogil:
-            kq_load(&self.space, &colors[0, 0], n, colors.shape[1], stride,
-                    &coords[0, 0])
+            kq_to_space(&self.space, &colors[0, 0], n, colors.shape[1], stride,
+                        &coords[0, 0])
 
 
 def blocks(const uint32_t[::1] codes, int code_bits, size_t capacity,
@@ -473,7 +474,7 @@ cdef class Tree:
         check_centroids(centroids)
         need(<size_t>order.shape[0] == self.n == <size_t>bins.shape[0], "order")
         with nogil:
-            used = kq_start(&self.tree.points, k, &order[0], &bins[0], &centroids[0, 0])
+            used = kq_seed(&self.tree.points, k, &order[0], &bins[0], &centroids[0, 0])
         return used
 
     def splits(self, const uint8_t[::1] labels, double[:, :, ::1] sums,
@@ -640,10 +641,10 @@ def hash_build(const uint32_t[::1] codes, uint32_t[::1] table):
         kq_hash_build(&codes[0], codes.shape[0], table.shape[0], &table[0])
 
 
-cdef kq_places as_places(size_t channels, const uint32_t[::1] codes,
-                         places) except *:
+cdef kq_color_index as_places(size_t channels, const uint32_t[::1] codes,
+                              places) except *:
     """What rank_build() makes of opaque colours, or hash_build() of others."""
-    cdef kq_places to = kq_places(NULL, NULL, NULL, 0)
+    cdef kq_color_index to = kq_color_index(NULL, NULL, NULL, 0)
     cdef const uint64_t[::1] ranks
     cdef const uint32_t[::1] table
     if channels == KQ_RGB:
@@ -662,7 +663,7 @@ def hash_lookup(const uint8_t[:, :, :] pixels, const uint32_t[::1] codes,
                 uint32_t[::1] row, uint8_t[:, ::1] indices):
     """pixels (H, W, 4), all in the table; row (W,) scratch -> indices (H, W)."""
     cdef kq_image image = as_image(pixels, alpha=True)
-    cdef kq_places hash
+    cdef kq_color_index hash
     need(image.channels == 4, "channels")
     hash = as_places(4, codes, table)
     need(labels.shape[0] == codes.shape[0], "labels")
@@ -699,7 +700,7 @@ cdef class Picture:
         cdef size_t n = codes.shape[0]
         self.picture.image = as_image(pixels, alpha=True)
         need(n > 0, "codes")
-        self.picture.places = as_places(self.picture.image.channels, codes, places)
+        self.picture.color_index = as_places(self.picture.image.channels, codes, places)
         check_centroids(palette)
         need(coords.shape[0] == pixels.shape[2], "coords")
         need(<size_t>coords.shape[1] >= n and <size_t>labels.shape[0] == n, "labels")
@@ -729,7 +730,7 @@ cdef class Picture:
         (NEAR_GROUPS, GROUP_SIZE) in and out; first is a multiple of BAND_ROWS, and
         the rows are at most BANDS * BAND_ROWS.
         """
-        cdef kq_near near
+        cdef kq_nearest search
         cdef kq_scratch scratch
         cdef size_t width = self.picture.image.width
         cdef int32_t[:, :, :, ::1] errors
@@ -742,8 +743,9 @@ cdef class Picture:
         need(<size_t>places.shape[0] == self.picture.points.n, "places")
         need(places.shape[1] == KQ_CHANNELS, "places")
         need(0 <= strength <= 256, "strength")
-        need(cells.shape[0] == KQ_NEAR_CELLS, "cells")
-        need(groups.shape[0] == KQ_NEAR_GROUPS and used <= KQ_NEAR_GROUPS, "groups")
+        need(cells.shape[0] == KQ_NEAREST_CELLS, "cells")
+        need(groups.shape[0] == KQ_NEAREST_GROUPS, "groups")
+        need(used <= KQ_NEAREST_GROUPS, "groups")
         need(groups.shape[1] == sizeof(kq_group), "groups")
         need(<size_t>indices.shape[0] == self.picture.image.height, "indices")
         need(<size_t>indices.shape[1] == width, "indices")
@@ -753,14 +755,14 @@ cdef class Picture:
         unused = numpy.empty(width, numpy.uint8)
         scratch.errors, scratch.rows = &errors[0, 0, 0, 0], &rows[0, 0, 0]
         scratch.found, scratch.unused = &found[0], &unused[0]
-        near.palette, near.k = &self.palette[0, 0], self.palette.shape[0]
-        near.channels = self.picture.points.channels
-        near.cells, near.groups = &cells[0], <kq_group *>&groups[0, 0]
-        near.used = used
+        search.palette, search.k = &self.palette[0, 0], self.palette.shape[0]
+        search.channels = self.picture.points.channels
+        search.cells, search.groups = &cells[0], <kq_group *>&groups[0, 0]
+        search.used = used
         with nogil:
-            kq_diffuse(&self.picture, &places[0, 0], &near, first, last, strength,
+            kq_diffuse(&self.picture, &places[0, 0], &search, first, last, strength,
                        &scratch, &indices[0, 0])
-        return near.used
+        return search.used
 
     def find_around(self, uint8_t[:, ::1] around):
         """-> around (k, AROUND): the entries nearest to each."""

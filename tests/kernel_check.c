@@ -3,13 +3,16 @@ The whole kernel, without Python: every function on made-up pictures, against br
 force, at every instruction-set level that the processor has. Prints a hash of all
 results, which must be the same on every machine.
 
-It is what the sanitizers and other processors run; tests/kernel_check.sh builds it.
+It is what the sanitizers and other processors run; tests/kernel_check.sh builds it, and
+takes example.h out of the comment at the top of kquant.h.
 */
 #include "kquant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "example.h"
 
 #define HEIGHT 97
 #define WIDTH 113
@@ -205,12 +208,12 @@ static kq_space make_space(int plain)
     return space;
 }
 
-static kq_points load(const histogram *h, int plain)
+static kq_points to_points(const histogram *h, int plain)
 {
     const size_t stride = h->n + KQ_LANES;
     const kq_space space = make_space(plain);
     int16_t *coords = allocate(h->channels * stride, sizeof *coords);
-    kq_load(&space, h->colors, h->n, h->channels, stride, coords);
+    kq_to_space(&space, h->colors, h->n, h->channels, stride, coords);
     return (kq_points){h->n, stride, h->channels, coords, h->counts};
 }
 
@@ -296,7 +299,7 @@ static size_t cluster(const kq_tree *tree, size_t k, uint8_t *labels,
     for (size_t b = 0; b < tree->level[0].count; b++)
         for (size_t c = 0; c < KQ_SUMS; c++)
             sums[c] += tree->level[0].sums[KQ_SUMS * b + c];
-    k = kq_start(points, k, order, labels, centroids);
+    k = kq_seed(points, k, order, labels, centroids);
     memset(labels, 0, points->n);
     add_to_hash(centroids, 2 * KQ_CHANNELS * k);
     for (int round = 0; round < 8; round++) {
@@ -368,8 +371,8 @@ static void check_image(const kq_image *image, const histogram *h,
     uint8_t palette[4 * KQ_MAX_COLORS], *indices = allocate(PIXELS, 1);
     uint32_t found[WIDTH], hashed[131072];
     uint64_t *ranks = allocate(KQ_RANK_WORDS, 8);
-    const kq_places places = {ranks, h->codes, hashed, 131072};
-    const kq_picture picture = {*image, places, *points, labels};
+    const kq_color_index color_index = {ranks, h->codes, hashed, 131072};
+    const kq_picture picture = {*image, color_index, *points, labels};
     int64_t counts[KQ_MAX_COLORS];
     double largest;
     for (size_t i = 0; i < k; i++)
@@ -388,7 +391,7 @@ static void check_image(const kq_image *image, const histogram *h,
         free(slots);
         free(table);
     } else {
-        kq_hash_lookup(image, &places, labels, found, indices);
+        kq_hash_lookup(image, &color_index, labels, found, indices);
     }
     uint32_t *codes = allocate(PIXELS, sizeof *codes);
     kq_pixel_codes(image, codes);
@@ -425,8 +428,8 @@ static void check_image(const kq_image *image, const histogram *h,
     add_to_hash(indices, PIXELS);
     add_to_hash(&largest, sizeof largest);
     /* Dithering: the bytes are compared; tests in Python say that they are right. */
-    uint32_t *near_cells = allocate(KQ_NEAR_CELLS, 4), *mixes = allocate(h->n, 4);
-    kq_group *groups = allocate(KQ_NEAR_GROUPS, sizeof *groups);
+    uint32_t *near_cells = allocate(KQ_NEAREST_CELLS, 4), *mixes = allocate(h->n, 4);
+    kq_group *groups = allocate(KQ_NEAREST_GROUPS, sizeof *groups);
     int32_t *errors = allocate(KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS, 4);
     int16_t rows[KQ_BANDS * WIDTH * KQ_CHANNELS];
     int16_t *prepared = allocate(h->n * KQ_CHANNELS, 2);
@@ -434,21 +437,22 @@ static void check_image(const kq_image *image, const histogram *h,
     uint8_t thresholds[KQ_TILE * KQ_TILE];
     for (size_t i = 0; i < sizeof thresholds; i++)
         thresholds[i] = (uint8_t)(i * 37 + i / KQ_TILE * 11);
-    kq_near near = {centroids, k, channels, near_cells, groups, 0};
+    kq_nearest search = {centroids, k, channels, near_cells, groups, 0};
     const kq_scratch scratch = {errors, rows, found, unused};
     kq_prepare(&picture, centroids, 0, h->n, prepared);
-    kq_diffuse(&picture, prepared, &near, 0, HEIGHT, 205, &scratch, indices);
-    require(near.used <= KQ_NEAR_GROUPS, "lists are too long");
+    kq_diffuse(&picture, prepared, &search, 0, HEIGHT, 205, &scratch, indices);
+    require(search.used <= KQ_NEAREST_GROUPS, "lists are too long");
     add_to_hash(indices, PIXELS);
     /* Lists that do not fit are forgotten, and half full there is no room for parts:
     which must not change anything. */
-    const size_t used[] = {KQ_NEAR_GROUPS - KQ_NEAR_MOST + 1, KQ_NEAR_GROUPS / 2};
+    const size_t used[] = {KQ_NEAREST_GROUPS - KQ_NEAREST_MOST + 1,
+                           KQ_NEAREST_GROUPS / 2};
     uint8_t *again = allocate(PIXELS, 1);
     for (size_t i = 0; i < 2; i++) {
         memset(errors, 0, KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS * sizeof *errors);
-        near.used = used[i];
-        memset(near_cells, 0, KQ_NEAR_CELLS * sizeof *near_cells);
-        kq_diffuse(&picture, prepared, &near, 0, HEIGHT, 205, &scratch, again);
+        search.used = used[i];
+        memset(near_cells, 0, KQ_NEAREST_CELLS * sizeof *near_cells);
+        kq_diffuse(&picture, prepared, &search, 0, HEIGHT, 205, &scratch, again);
         require(!memcmp(indices, again, PIXELS), "full lists change the result");
     }
     free(again);
@@ -470,7 +474,7 @@ static void check_picture(const kq_image *image, int plain)
 {
     static const size_t colors[] = {1, 2, 15, 16, 17, 256};
     histogram h = image->channels == 4 ? count_with_alpha(image) : count(image);
-    kq_tree tree = grow(load(&h, plain), h.codes);
+    kq_tree tree = grow(to_points(&h, plain), h.codes);
     uint8_t *labels = allocate(h.n, 1);
     add_to_hash(h.colors, h.channels * h.n);
     add_to_hash(h.counts, 8 * h.n);
@@ -486,6 +490,29 @@ static void check_picture(const kq_image *image, int plain)
     free(h.colors);
     free(h.counts);
     free(h.codes);
+}
+
+/* The example in kquant.h: every pixel has the nearest centroid, and all are in use. */
+static void check_example(uint8_t *pixels)
+{
+    int16_t centroids[K * KQ_CHANNELS];
+    uint8_t *indices = allocate(N, 1);
+    int used[K] = {0};
+    require(N <= PIXELS, "the example is too large");
+    paint(pixels, 8);
+    require(example(pixels, centroids, indices) == K, "the example lacks entries");
+    for (size_t i = 0; i < N; i++) {
+        const uint8_t *pixel = pixels + 3 * i;
+        const int16_t coords[3] = {(int16_t)(pixel[0] * KQ_ONE),
+                                   (int16_t)(pixel[1] * KQ_ONE),
+                                   (int16_t)(pixel[2] * KQ_ONE)};
+        const kq_points point = {1, 1, 3, coords, NULL};
+        require(indices[i] == nearest(&point, 0, centroids, K), "the example is wrong");
+        used[indices[i]] = 1;
+    }
+    for (size_t j = 0; j < K; j++)
+        require(used[j], "the example has an entry without pixels");
+    free(indices);
 }
 
 int main(void)
@@ -513,6 +540,7 @@ int main(void)
         require(first == 0 || first == hash, "levels differ");
         first = hash;
     }
+    check_example(pixels);
     printf("%016llx\n", (unsigned long long)first);
     return 0;
 }

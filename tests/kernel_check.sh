@@ -4,8 +4,8 @@
 # Environment: CC, the compiler; RUN, an emulator to run the program with.
 set -eu
 
-kernel=$(cd "$(dirname "$0")/../kquant/kernel" && pwd)
-check=$(cd "$(dirname "$0")" && pwd)/kernel_check.c
+root=$(cd "$(dirname "$0")/.." && pwd)
+kernel=$root/kquant/kernel
 build=$1
 shift
 mkdir -p "$build"
@@ -21,6 +21,16 @@ compile() { # SOURCE OBJECT FLAG...
     objects="$objects $to"
 }
 
+# The files of a list in meson.build, without folder and ending.
+listed() { # LIST
+    sed -n "/^$1 = files(\$/,/^)/s:.*'kquant/kernel/\(.*\)\.c'.*:\1:p" \
+        "$root/meson.build"
+}
+
+leveled=$(listed leveled_sources)
+sources=$(listed sources)
+test "$leveled" && test "$sources"
+
 have=
 levels=base
 case $("$cc" -dumpmachine) in
@@ -29,14 +39,16 @@ esac
 for level in $levels; do
     march=
     [ "$level" = base ] || march=-march=x86-64-$level
-    for source in assign dither measure; do
+    for source in $leveled; do
         compile "$kernel/$source.c" "${source}_$level" "$@" $march -DKQ_LEVEL="$level"
     done
     have="$have -DKQ_HAVE_$(echo "$level" | tr '[:lower:]' '[:upper:]')"
 done
-for source in dispatch histogram space start tree update; do
+for source in $sources; do
     compile "$kernel/$source.c" "$source" "$@" $have
 done
-compile "$check" check "$@"
+# The example in the header's comment.
+sed -n '/^    enum { H/,/^    }$/s/^    //p' "$kernel/kquant.h" > "$build/example.h"
+compile "$root/tests/kernel_check.c" check -I"$build" "$@"
 "$cc" "$@" $objects -lm -o "$build/check"
 ${RUN:-} "$build/check"

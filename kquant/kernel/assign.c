@@ -18,7 +18,8 @@ typedef struct {
     size_t changed;
 } state;
 
-KQ_INLINE void move(state *s, size_t point, uint8_t label, int has_w)
+/* Give a point another label, and move its sums there. */
+KQ_INLINE void move(state *s, size_t point, uint8_t label, size_t channels)
 {
     const kq_points *points = &s->tree->points;
     const int64_t weight = points->weights[point];
@@ -26,7 +27,7 @@ KQ_INLINE void move(state *s, size_t point, uint8_t label, int has_w)
     int64_t *to = s->sums + KQ_SUMS * (size_t)label;
     from[0] -= weight;
     to[0] += weight;
-    for (size_t c = 0; c < (has_w ? 4 : 3); c++) {
+    for (size_t c = 0; c < channels; c++) {
         const int64_t product = weight * points->coords[c * points->stride + point];
         from[c + 1] -= product;
         to[c + 1] += product;
@@ -35,9 +36,9 @@ KQ_INLINE void move(state *s, size_t point, uint8_t label, int has_w)
     s->changed++;
 }
 
-/* All points of a block get the same label; at once, if they had the same. */
+/* Give all points of a block the same label; in one go, if they had the same before. */
 KQ_INLINE void assign_whole(state *s, const kq_level *level, size_t block,
-                            uint8_t label, int has_w)
+                            uint8_t label, size_t channels)
 {
     const size_t first = level->start[block], last = level->start[block + 1];
     const uint8_t old = s->labels[first];
@@ -51,7 +52,7 @@ KQ_INLINE void assign_whole(state *s, const kq_level *level, size_t block,
     if (differ) {
         for (size_t i = first; i < last; i++)
             if (s->labels[i] != label)
-                move(s, i, label, has_w);
+                move(s, i, label, channels);
         return;
     }
     for (size_t c = 0; c < KQ_SUMS; c++) {
@@ -62,13 +63,14 @@ KQ_INLINE void assign_whole(state *s, const kq_level *level, size_t block,
     s->changed += last - first;
 }
 
-/* Every point of a run gets the nearest of the candidates. */
-KQ_INLINE void assign_each(state *s, size_t first, size_t last, const candidates *near,
-                           int has_w)
+/* Give every point of a run the label of the nearest candidate. */
+KQ_INLINE void assign_each(state *s, size_t first, size_t last, const candidates *kept,
+                           size_t channels)
 {
     const kq_points *points = &s->tree->points;
     const int16_t *xs = points->coords, *ys = xs + points->stride,
-                  *zs = ys + points->stride, *ws = has_w ? zs + points->stride : zs;
+                  *zs = ys + points->stride,
+                  *ws = channels == 4 ? zs + points->stride : zs;
     for (size_t i = first; i < last; i += KQ_LANES) {
         int32_t least[KQ_LANES], label[KQ_LANES];
         const int16_t *x = xs + i, *y = ys + i, *z = zs + i, *w = ws + i;
@@ -76,12 +78,12 @@ KQ_INLINE void assign_each(state *s, size_t first, size_t last, const candidates
             least[j] = INT32_MAX;
             label[j] = 0;
         }
-        for (int k = 0; k < near->count; k++) {
-            const int32_t cx = near->x[k], cy = near->y[k], cz = near->z[k];
-            const int32_t cw = near->w[k], index = near->index[k];
+        for (int k = 0; k < kept->count; k++) {
+            const int32_t cx = kept->x[k], cy = kept->y[k], cz = kept->z[k];
+            const int32_t cw = kept->w[k], index = kept->index[k];
             FOR_LANES (j) {
                 const int32_t dx = x[j] - cx, dy = y[j] - cy, dz = z[j] - cz;
-                const int32_t dw = has_w ? w[j] - cw : 0;
+                const int32_t dw = channels == 4 ? w[j] - cw : 0;
                 const int32_t distance = dx * dx + dy * dy + dz * dz + dw * dw;
                 label[j] = distance < least[j] ? index : label[j];
                 least[j] = distance < least[j] ? distance : least[j];
@@ -91,8 +93,8 @@ KQ_INLINE void assign_each(state *s, size_t first, size_t last, const candidates
         uint8_t found[KQ_LANES], before[KQ_LANES];
         FOR_LANES (j)
             found[j] = (uint8_t)label[j];
-        /* Most points keep their label, so compare all lanes at once; those past
-        the end compare equal, since other threads may be writing there. */
+        /* Most points keep their label, so compare all lanes at once. Lanes past the
+        end are compared with themselves: other threads may be writing labels there. */
         memcpy(before, found, KQ_LANES);
         if (lanes == KQ_LANES)
             memcpy(before, s->labels + i, KQ_LANES); /* of known length: fast */
@@ -101,37 +103,37 @@ KQ_INLINE void assign_each(state *s, size_t first, size_t last, const candidates
         if (memcmp(found, before, KQ_LANES) != 0)
             for (size_t j = 0; j < lanes; j++)
                 if (found[j] != before[j])
-                    move(s, i + j, found[j], has_w);
+                    move(s, i + j, found[j], channels);
     }
 }
 
 KQ_INLINE void visit(state *s, size_t depth, size_t block, const candidates *from,
-                     int has_w);
+                     size_t channels);
 
 static void visit_three(state *s, size_t depth, size_t block, const candidates *from)
 {
-    visit(s, depth, block, from, 0);
+    visit(s, depth, block, from, 3);
 }
 
 static void visit_four(state *s, size_t depth, size_t block, const candidates *from)
 {
-    visit(s, depth, block, from, 1);
+    visit(s, depth, block, from, 4);
 }
 
 KQ_INLINE void visit(state *s, size_t depth, size_t block, const candidates *from,
-                     int has_w)
+                     size_t channels)
 {
     const kq_level *level = &s->tree->level[depth];
-    candidates near;
+    candidates kept;
     filter(from, level->low + KQ_CHANNELS * block, level->high + KQ_CHANNELS * block,
-           &near, has_w);
-    if (near.count == 1)
-        assign_whole(s, level, block, (uint8_t)near.index[0], has_w);
+           &kept, channels);
+    if (kept.count == 1)
+        assign_whole(s, level, block, (uint8_t)kept.index[0], channels);
     else if (depth == KQ_DEPTH - 1)
-        assign_each(s, level->start[block], level->start[block + 1], &near, has_w);
+        assign_each(s, level->start[block], level->start[block + 1], &kept, channels);
     else
         for (size_t b = level->child[block]; b < level->child[block + 1]; b++)
-            (has_w ? visit_four : visit_three)(s, depth + 1, b, &near);
+            (channels == 4 ? visit_four : visit_three)(s, depth + 1, b, &kept);
 }
 
 size_t kq_assign(const kq_tree *tree, size_t first, size_t last,

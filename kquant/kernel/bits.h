@@ -1,15 +1,21 @@
-/* Instructions that C has no word for, where the compiler has one. */
+/* What hot loops share; and instructions that C has no word for, where the compiler has
+one. */
 #ifndef KQUANT_BITS_H
 #define KQUANT_BITS_H
 
 #include <stdint.h>
 
-/* For functions that are called with constants, to be compiled once for each. */
+/* For functions that are called with constants: compiled once for each, as if the
+constant stood in the code. Most take `channels`, 3 or 4, so that three coordinates cost
+nothing for the fourth. */
 #if defined(__GNUC__)
 #define KQ_INLINE static inline __attribute__((always_inline))
 #else
 #define KQ_INLINE static inline
 #endif
+
+/* How many pixels or colours a loop works on at once, where that needs memory. */
+#define BATCH 64
 
 /* Zeros below the lowest one bit; bits is not 0. */
 static inline int kq_zeros_below(uint64_t bits)

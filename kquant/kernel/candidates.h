@@ -1,4 +1,4 @@
-/* Centroids that may be the nearest ones somewhere in a box, and which of them are. */
+/* Candidates: centroids that may be the nearest one somewhere in a box. */
 #ifndef KQUANT_CANDIDATES_H
 #define KQUANT_CANDIDATES_H
 
@@ -24,29 +24,26 @@ typedef struct {
     int32_t x[KQ_MAX_COLORS + KQ_LANES];
     int32_t y[KQ_MAX_COLORS + KQ_LANES];
     int32_t z[KQ_MAX_COLORS + KQ_LANES];
-    int32_t w[KQ_MAX_COLORS + KQ_LANES]; /* only used if points have it */
+    int32_t w[KQ_MAX_COLORS + KQ_LANES]; /* with four channels only */
 } candidates;
 
-/* Three coordinates or four: `has_w` is a constant wherever these functions are
-inlined, so that three cost nothing for the fourth. */
-
-/* Fill the lanes past the last candidate, of which there is at least one, with
-something to compute on that cannot overflow. */
-KQ_INLINE void pad(candidates *c, int has_w)
+/* Fill the lanes past the last candidate with the first one, of which there always is
+one: something to compute with that cannot overflow. */
+KQ_INLINE void pad(candidates *c, size_t channels)
 {
     FOR_LANES (j) {
         c->x[c->count + j] = c->x[0];
         c->y[c->count + j] = c->y[0];
         c->z[c->count + j] = c->z[0];
-        if (has_w)
+        if (channels == 4)
             c->w[c->count + j] = c->w[0];
     }
 }
 
-/* The place, among the candidates, of one near the middle of the box. The
-lower bits of the distance carry the place, so that one minimum finds both. */
+/* The position, among the candidates, of one near the middle of the box. The lower bits
+of each distance are replaced by the position, so that one minimum finds both. */
 KQ_INLINE int find_reference(const candidates *from, const int16_t *low,
-                             const int16_t *high, int has_w)
+                             const int16_t *high, size_t channels)
 {
     const int32_t x = (low[0] + high[0]) / 2, y = (low[1] + high[1]) / 2,
                   z = (low[2] + high[2]) / 2, w = (low[3] + high[3]) / 2;
@@ -57,7 +54,7 @@ KQ_INLINE int find_reference(const candidates *from, const int16_t *low,
         FOR_LANES (j) {
             const int32_t dx = from->x[k + j] - x, dy = from->y[k + j] - y,
                           dz = from->z[k + j] - z;
-            const int32_t dw = has_w ? from->w[k + j] - w : 0;
+            const int32_t dw = channels == 4 ? from->w[k + j] - w : 0;
             int32_t key = dx * dx + dy * dy + dz * dz + dw * dw;
             key = (key & ~(KQ_MAX_COLORS - 1)) | (k + j);
             key = k + j < from->count ? key : INT32_MAX;
@@ -74,11 +71,11 @@ the box.
 A candidate a is out if the reference r is strictly nearer at every corner. The
 corner v that decides is the extreme one in the direction from r to a, and
 |v - a|^2 - |v - r|^2 = (a - r)(a + r - 2 v), at most 4 * 16320 * 32640 < 2^31.
-Any reference gives a correct answer; a near one excludes more. */
+Any reference gives a correct answer; one near the middle excludes more. */
 KQ_INLINE void filter(const candidates *from, const int16_t *low, const int16_t *high,
-                      candidates *to, int has_w)
+                      candidates *to, size_t channels)
 {
-    const int r = find_reference(from, low, high, has_w);
+    const int r = find_reference(from, low, high, channels);
     const int32_t rx = from->x[r], ry = from->y[r], rz = from->z[r], rw = from->w[r];
     const int32_t lx = 2 * low[0], ly = 2 * low[1], lz = 2 * low[2], lw = 2 * low[3];
     const int32_t hx = 2 * high[0], hy = 2 * high[1], hz = 2 * high[2],
@@ -90,27 +87,27 @@ KQ_INLINE void filter(const candidates *from, const int16_t *low, const int16_t 
             excess[k + j] = (x - rx) * (x + rx - (x > rx ? hx : lx))
                             + (y - ry) * (y + ry - (y > ry ? hy : ly))
                             + (z - rz) * (z + rz - (z > rz ? hz : lz));
-            if (has_w) {
+            if (channels == 4) {
                 const int32_t w = from->w[k + j];
                 excess[k + j] += (w - rw) * (w + rw - (w > rw ? hw : lw));
             }
         }
     int kept = 0;
-    int32_t places[KQ_MAX_COLORS + 1];
+    int32_t positions[KQ_MAX_COLORS + 1];
     for (int k = 0; k < from->count; k++) {
-        places[kept] = k;
+        positions[kept] = k;
         kept += excess[k] <= 0;
     }
     for (int k = 0; k < kept; k++) {
-        to->index[k] = from->index[places[k]];
-        to->x[k] = from->x[places[k]];
-        to->y[k] = from->y[places[k]];
-        to->z[k] = from->z[places[k]];
-        if (has_w)
-            to->w[k] = from->w[places[k]];
+        to->index[k] = from->index[positions[k]];
+        to->x[k] = from->x[positions[k]];
+        to->y[k] = from->y[positions[k]];
+        to->z[k] = from->z[positions[k]];
+        if (channels == 4)
+            to->w[k] = from->w[positions[k]];
     }
     to->count = kept;
-    pad(to, has_w);
+    pad(to, channels);
 }
 
 /* All of a palette[k][KQ_CHANNELS]. */
@@ -124,7 +121,7 @@ static inline void all_candidates(const int16_t *palette, size_t k, candidates *
         all->z[i] = palette[KQ_CHANNELS * i + 2];
         all->w[i] = palette[KQ_CHANNELS * i + 3];
     }
-    pad(all, 1);
+    pad(all, 4);
 }
 
 #endif

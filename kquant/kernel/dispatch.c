@@ -1,5 +1,16 @@
-/* Which instruction-set level runs. The only file that knows processors; it
-holds no arithmetic. */
+/*
+Which instruction-set level runs. The only file that knows processors; it holds no
+arithmetic.
+
+To compile one more function for every level, add it to
+
+- kquant.h: its declaration, as of any other function;
+- level.h: its name;
+- here, in five places: its type, a member of `functions`, the declarations of its
+  levels, FUNCTIONS, and the function that calls the chosen one;
+- meson.build: its file, in leveled_sources (and not in sources), if it is a new one;
+- _kernel.pyx: its declaration.
+*/
 #include "kquant.h"
 
 #if defined(__AVX__) && !defined(KQ_NATIVE)
@@ -13,7 +24,7 @@ typedef double measure_function(const kq_image *, const int64_t *, const uint8_t
                                 const uint8_t *, size_t, int64_t *, double *);
 typedef void prepare_function(const kq_picture *, const int16_t *, size_t, size_t,
                               int16_t *);
-typedef void diffuse_function(const kq_picture *, const int16_t *, kq_near *, size_t,
+typedef void diffuse_function(const kq_picture *, const int16_t *, kq_nearest *, size_t,
                               size_t, int, const kq_scratch *, uint8_t *);
 typedef void around_function(const int16_t *, size_t, uint8_t *);
 typedef void mix_function(const kq_picture *, const int16_t *, size_t, const uint8_t *,
@@ -133,16 +144,16 @@ double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *
 }
 
 void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                size_t last, int16_t *places)
+                size_t last, int16_t *prepared)
 {
-    now->prepare(picture, palette, first, last, places);
+    now->prepare(picture, palette, first, last, prepared);
 }
 
-void kq_diffuse(const kq_picture *picture, const int16_t *points, kq_near *near,
+void kq_diffuse(const kq_picture *picture, const int16_t *prepared, kq_nearest *search,
                 size_t first, size_t last, int strength, const kq_scratch *scratch,
                 uint8_t *indices)
 {
-    now->diffuse(picture, points, near, first, last, strength, scratch, indices);
+    now->diffuse(picture, prepared, search, first, last, strength, scratch, indices);
 }
 
 void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)

@@ -1,4 +1,5 @@
-/* From the pixels of a row to the places of their colours in the list. */
+/* From the pixels of a row to the ranks of their colours: their positions in the list
+of distinct colours. */
 #ifndef KQUANT_FIND_H
 #define KQUANT_FIND_H
 
@@ -6,10 +7,11 @@
 #include "kquant.h"
 #include "morton.h"
 
-/* All in two rounds, so that the memory of many pixels is on its way at once. */
+/* These go over each batch twice: first they ask for the memory of all its pixels, then
+they read it. So the memory of many pixels is on its way at once. */
 
-static inline void find_rank(const kq_image *image, size_t y, const uint64_t *ranks,
-                             uint32_t *found)
+static inline void find_in_ranks(const kq_image *image, size_t y, const uint64_t *ranks,
+                                 uint32_t *found)
 {
     const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
     uint32_t codes[BATCH];
@@ -20,25 +22,27 @@ static inline void find_rank(const kq_image *image, size_t y, const uint64_t *ra
             kq_prefetch(ranks + codes[j] / KQ_RANK_CODES);
         }
         for (size_t j = 0; j < count; j++) {
-            const uint64_t rank = ranks[codes[j] / KQ_RANK_CODES];
+            const uint64_t word = ranks[codes[j] / KQ_RANK_CODES];
             const uint32_t below = ((uint32_t)1 << codes[j] % KQ_RANK_CODES) - 1;
             *found++ =
-                (uint32_t)(rank >> 32) + (uint32_t)kq_ones((uint32_t)rank & below);
+                (uint32_t)(word >> 32) + (uint32_t)kq_ones((uint32_t)word & below);
         }
     }
 }
 
-/* Where to look first: codes that are close together stay close together. */
+/* Codes of one run, RUN in a row, have neighbouring slots: their memory is close
+together. */
 #define RUN 16
 
+/* The slot to look at first. */
 static inline size_t first_slot(uint32_t code, size_t size)
 {
     const uint32_t run = (code / RUN) * 2654435761u; /* 2^32 over the golden ratio */
     return ((run ^ run >> 15) * (size_t)RUN + code % RUN) & (size - 1);
 }
 
-static inline void find_hash(const kq_image *image, size_t y, const kq_places *places,
-                             uint32_t *found)
+static inline void find_in_hash(const kq_image *image, size_t y,
+                                const kq_color_index *color_index, uint32_t *found)
 {
     const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
     uint32_t codes[BATCH];
@@ -47,26 +51,27 @@ static inline void find_hash(const kq_image *image, size_t y, const kq_places *p
         count = image->width - x < BATCH ? image->width - x : BATCH;
         for (size_t j = 0; j < count; j++, pixel += image->pixel) {
             codes[j] = any_code(image, pixel);
-            slots[j] = first_slot(codes[j], places->size);
-            kq_prefetch(places->table + slots[j]);
+            slots[j] = first_slot(codes[j], color_index->size);
+            kq_prefetch(color_index->table + slots[j]);
         }
         for (size_t j = 0; j < count; j++) {
             size_t slot = slots[j];
-            while (places->table[slot]
-                   && places->codes[places->table[slot] - 1] != codes[j])
-                slot = (slot + RUN + 1) & (places->size - 1);
-            *found++ = places->table[slot] ? places->table[slot] - 1 : 0;
+            while (color_index->table[slot]
+                   && color_index->codes[color_index->table[slot] - 1] != codes[j])
+                slot = (slot + RUN + 1) & (color_index->size - 1);
+            *found++ = color_index->table[slot] ? color_index->table[slot] - 1 : 0;
         }
     }
 }
 
-KQ_INLINE void find(const kq_image *image, size_t y, const kq_places *places,
-                    uint32_t *found)
+/* The ranks of the colours of row y: found[width]. */
+KQ_INLINE void find_colors(const kq_image *image, size_t y,
+                           const kq_color_index *color_index, uint32_t *found)
 {
     if (image->channels == KQ_RGB)
-        find_rank(image, y, places->ranks, found);
+        find_in_ranks(image, y, color_index->ranks, found);
     else
-        find_hash(image, y, places, found);
+        find_in_hash(image, y, color_index, found);
 }
 
 #endif

@@ -1,34 +1,9 @@
-/* From pixels to distinct colours with counts, and from labels back to pixels. */
+/* From pixels to distinct colours with counts. */
 #include "bits.h"
-#include "find.h"
 #include "kquant.h"
 #include "morton.h"
 
 #include <string.h>
-
-/* The inverse of `spread`: every third bit of a code, gathered. */
-static inline uint8_t gather(uint32_t code)
-{
-    code &= 0x249249;
-    code = (code | code >> 2) & 0x0c30c3;
-    code = (code | code >> 4) & 0x00f00f;
-    return (uint8_t)(code | code >> 8);
-}
-
-static inline void to_color(uint32_t code, uint8_t *color)
-{
-    color[0] = gather(code >> 2);
-    color[1] = gather(code >> 1);
-    color[2] = gather(code);
-}
-
-static inline uint8_t narrowed(uint32_t code)
-{
-    code &= 0x11111111;
-    code = (code | code >> 3) & 0x03030303;
-    code = (code | code >> 6) & 0x000f000f;
-    return (uint8_t)(code | code >> 12);
-}
 
 void kq_pixel_codes(const kq_image *image, uint32_t *codes)
 {
@@ -60,22 +35,22 @@ void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low)
     }
 }
 
-/* The colours of the lower halves of codes, to be put together with an upper one. */
+/* What every lower half of a code gives to a colour; the upper half gives the rest. */
 typedef struct {
     uint8_t color[KQ_BUCKETS][KQ_RGB];
 } lower_half;
 
 static void fill_lower_half(lower_half *lower)
 {
-    for (uint32_t place = 0; place < KQ_BUCKETS; place++)
-        to_color(place, lower->color[place]);
+    for (uint32_t offset = 0; offset < KQ_BUCKETS; offset++)
+        to_color(offset, lower->color[offset]);
 }
 
 static inline void put_color(const lower_half *lower, const uint8_t *upper,
-                             size_t place, uint8_t *color)
+                             size_t offset, uint8_t *color)
 {
     for (size_t c = 0; c < KQ_RGB; c++)
-        color[c] = upper[c] | lower->color[place][c];
+        color[c] = upper[c] | lower->color[offset][c];
 }
 
 size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
@@ -98,11 +73,11 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
         }
         for (size_t word = 0; word < KQ_BUCKETS / 64; word++) {
             for (uint64_t bits = used[word]; bits; bits &= bits - 1) {
-                const size_t place = word * 64 + (size_t)kq_zeros_below(bits);
-                codes[n] = (uint32_t)(bucket * KQ_BUCKETS + place);
-                put_color(&lower, upper, place, colors + KQ_RGB * n);
-                counts[n++] = seen[place];
-                seen[place] = 0;
+                const size_t offset = word * 64 + (size_t)kq_zeros_below(bits);
+                codes[n] = (uint32_t)(bucket * KQ_BUCKETS + offset);
+                put_color(&lower, upper, offset, colors + KQ_RGB * n);
+                counts[n++] = seen[offset];
+                seen[offset] = 0;
             }
         }
     }
@@ -112,7 +87,8 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
 size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_full,
                 size_t room)
 {
-    /* In two rounds, so that the memory of many counts is on its way at once. */
+    /* Two rounds over each batch, so that the memory of many counts is on its way at
+    once: first ask for it, then use it. */
     uint32_t codes[BATCH];
     for (size_t y = 0; y < image->height; y++) {
         const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
@@ -135,14 +111,14 @@ size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_
     return n_full;
 }
 
-/* What any of the tables holds of a bucket: not 0 where there is a colour. */
+/* The counters of a bucket, of all tables in one: not 0 where there is a colour. */
 static void join_tables(const uint8_t *tables, size_t count, size_t bucket,
                         uint8_t *joined)
 {
     memcpy(joined, tables + bucket * KQ_BUCKETS, KQ_BUCKETS);
     for (size_t t = 1; t < count; t++)
-        for (size_t place = 0; place < KQ_BUCKETS; place++)
-            joined[place] |= tables[t * KQ_CODES + bucket * KQ_BUCKETS + place];
+        for (size_t offset = 0; offset < KQ_BUCKETS; offset++)
+            joined[offset] |= tables[t * KQ_CODES + bucket * KQ_BUCKETS + offset];
 }
 
 void kq_tally_sizes(const uint8_t *tables, size_t count, size_t first, size_t last,
@@ -152,20 +128,20 @@ void kq_tally_sizes(const uint8_t *tables, size_t count, size_t first, size_t la
         uint8_t joined[KQ_BUCKETS];
         uint32_t size = 0;
         join_tables(tables, count, bucket, joined);
-        for (size_t place = 0; place < KQ_BUCKETS; place++)
-            size += joined[place] != 0;
+        for (size_t offset = 0; offset < KQ_BUCKETS; offset++)
+            size += joined[offset] != 0;
         sizes[bucket] = size;
     }
 }
 
-/* Which of eight places are not 0: the highest bit of their bytes, the first place
-in the lowest byte. */
-static inline uint64_t occupied(const uint8_t *places)
+/* Which of eight counters are not 0, as the highest bits of eight bytes: that of the
+lowest byte is for the first counter. */
+static inline uint64_t occupied(const uint8_t *counters)
 {
     const uint64_t most = 0x7f7f7f7f7f7f7f7f;
     uint64_t eight = 0;
-    for (int i = 0; i < 8; i++) /* compilers know this as one load */
-        eight |= (uint64_t)places[i] << 8 * i;
+    for (int i = 0; i < 8; i++) /* compilers make one load of this */
+        eight |= (uint64_t)counters[i] << 8 * i;
     return (((eight & most) + most) | eight) & ~most;
 }
 
@@ -184,15 +160,15 @@ void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
         to_color((uint32_t)(bucket * KQ_BUCKETS), upper);
         for (size_t eight = 0; eight < KQ_BUCKETS; eight += 8) {
             for (uint64_t bits = occupied(joined + eight); bits; bits &= bits - 1) {
-                const size_t place = eight + (size_t)kq_zeros_below(bits) / 8;
-                const size_t code = bucket * KQ_BUCKETS + place;
+                const size_t offset = eight + (size_t)kq_zeros_below(bits) / 8;
+                const size_t code = bucket * KQ_BUCKETS + offset;
                 int64_t pixels = 0;
                 for (size_t t = 0; t < count; t++)
                     pixels += tables[t * KQ_CODES + code];
                 for (; f < n_full && full[f] == code; f++)
                     pixels += KQ_FULL;
                 codes[n] = (uint32_t)code;
-                put_color(&lower, upper, place, colors + KQ_RGB * n);
+                put_color(&lower, upper, offset, colors + KQ_RGB * n);
                 counts[n++] = pixels;
             }
         }
@@ -234,73 +210,4 @@ void kq_colors(const uint32_t *codes, size_t n, size_t channels, uint8_t *colors
         else
             for (int c = 0; c < 4; c++)
                 colors[c] = narrowed(codes[i] >> (3 - c));
-}
-
-void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
-                     uint32_t *slots, uint8_t *table)
-{
-    uint32_t cells = 0, last = KQ_CELLS;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t cell = codes[i] / KQ_CELL_SIZE;
-        if (cell != last)
-            slots[last = cell] = cells++;
-        table[(size_t)(cells - 1) * KQ_CELL_SIZE + codes[i] % KQ_CELL_SIZE] = labels[i];
-    }
-}
-
-void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *table,
-               uint8_t *indices)
-{
-    /* In two rounds, so that the memory of many entries is on its way at once. */
-    size_t entries[BATCH];
-    for (size_t y = 0; y < image->height; y++) {
-        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
-        for (size_t x = 0, count; x < image->width; x += count) {
-            count = image->width - x < BATCH ? image->width - x : BATCH;
-            for (size_t j = 0; j < count; j++, pixel += image->pixel) {
-                const uint32_t code = pixel_code(image, pixel);
-                const size_t slot = slots[code / KQ_CELL_SIZE];
-                entries[j] = slot * KQ_CELL_SIZE + code % KQ_CELL_SIZE;
-                kq_prefetch(table + entries[j]);
-            }
-            for (size_t j = 0; j < count; j++)
-                *indices++ = table[entries[j]];
-        }
-    }
-}
-
-/* Every code writes its word anew, so that none waits to read it, and without a branch:
-nothing foresees how many share a word. */
-void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *ranks)
-{
-    uint64_t rank = 0;
-    uint32_t last = KQ_RANK_WORDS;
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t word = codes[i] / KQ_RANK_CODES;
-        const uint64_t first = (uint64_t)i << 32, mask = 0 - (uint64_t)(word == last);
-        rank = (rank & mask) | (first & ~mask);
-        rank |= (uint64_t)1 << codes[i] % KQ_RANK_CODES;
-        ranks[last = word] = rank;
-    }
-}
-
-void kq_hash_build(const uint32_t *codes, size_t n, size_t size, uint32_t *table)
-{
-    memset(table, 0, size * sizeof *table);
-    for (size_t i = 0; i < n; i++) {
-        size_t slot = first_slot(codes[i], size);
-        while (table[slot])
-            slot = (slot + RUN + 1) & (size - 1);
-        table[slot] = (uint32_t)i + 1;
-    }
-}
-
-void kq_hash_lookup(const kq_image *image, const kq_places *hash, const uint8_t *labels,
-                    uint32_t *row, uint8_t *indices)
-{
-    for (size_t y = 0; y < image->height; y++) {
-        find_hash(image, y, hash, row);
-        for (size_t x = 0; x < image->width; x++)
-            *indices++ = labels[row[x]];
-    }
 }

@@ -8,30 +8,110 @@ search for palettes of at most 256 entries.
     kq_tally_sizes, kq_tally_colors     tables  -> distinct colours, counts
     kq_merge                            two lists of colours -> one
     kq_pixel_codes, kq_codes, kq_colors pixels, colours <-> Morton codes
-    kq_load                             colours -> coordinates in a colour space
+    kq_to_space                         colours -> coordinates in a colour space
     kq_coarsen, kq_inherit              points  -> fewer, heavier points, and back
     kq_blocks, kq_measure_blocks        points  -> a tree of blocks
-    kq_start                            points  -> centroids, by principal-axis cuts
+    kq_seed                             points  -> centroids, by principal-axis cuts
     kq_assign, kq_update, kq_error      one iteration of Lloyd's algorithm
     kq_splits, kq_merges                clusters to cut, clusters to give up
-    kq_measure                          labels  -> exact error
+    kq_measure                          index map -> exact error
     kq_lookup_build, kq_lookup          labels  -> index map
     kq_hash_build, kq_hash_lookup       the same with alpha
-    kq_rank_build                       colours -> a table of their places
-    kq_diffuse                          pixels  -> index map, dithered by error diffusion
-    kq_mix, kq_ordered                  pixels  -> index map, dithered by position
+    kq_rank_build                       colours -> a table of their ranks
+    kq_prepare, kq_diffuse              pixels  -> index map, by error diffusion
+    kq_find_around, kq_mix, kq_ordered  pixels  -> index map, by ordered dithering
 
 Rules that hold for every function:
 
 - The caller owns every buffer and has checked every size; nothing is
-  allocated here and nothing is kept between calls. What does not meet the
+  allocated here and nothing is kept between calls. A call that breaks the
   contract is a bug of the caller: there are no error codes.
-- `const` arguments are read, all others are written; a comment says which of
-  them are read too (INOUT).
+- `const` arguments are read, all others are written; a comment marks those
+  that are read as well (INOUT).
 - All sums are integers, or doubles added in the order of the points, so the
   result does not depend on threads, processor or instruction set. It must be
   compiled without contraction of a*b+c (-ffp-contract=off).
 - Functions may run at the same time on disjoint outputs.
+
+Words that always mean the same: a *code* is the Morton code of a colour. The *rank*
+of a colour is its position in the list of distinct colours, which is in the order of
+codes. A *point* is a colour in a colour space, its *coordinates* say where. An *entry*
+is a colour of the palette, a *centroid* one that k-means still moves; an *index* or a
+*label* names one of them: of a pixel, or of a colour or point.
+
+A whole run, which tests/kernel_check.sh compiles from here and runs:
+
+    // At most K colours for an image of H rows of W opaque pixels.
+    enum { H = 97, W = 113, N = H * W, STRIDE = N + KQ_LANES, K = 16 };
+
+    size_t example(const uint8_t *pixels, int16_t *centroids, uint8_t *indices)
+    {
+        // Pixels to distinct colours, in the order of their codes.
+        static uint32_t bounds[KQ_BUCKETS + 1], cursor[KQ_BUCKETS], codes[N];
+        static uint16_t low[N];
+        static uint8_t colors[N * KQ_RGB];
+        static int64_t counts[N];
+        const kq_image image = {pixels, H, W, KQ_RGB, KQ_RGB * W, KQ_RGB, 1};
+        kq_bucket_sizes(&image, bounds + 1);
+        for (int b = 0; b < KQ_BUCKETS; b++)
+            bounds[b + 1] += cursor[b] = bounds[b];
+        kq_bucket_fill(&image, cursor, low);
+        const size_t n =
+            kq_count_colors(low, bounds, 0, KQ_BUCKETS, codes, colors, counts);
+
+        // Colours to weighted points; the space is sRGB as it is.
+        static int16_t coords[KQ_RGB * STRIDE];
+        const kq_space space = {.plain = 1};
+        kq_to_space(&space, colors, n, KQ_RGB, STRIDE, coords);
+        const kq_points points = {n, STRIDE, KQ_RGB, coords, counts};
+
+        // A tree over the points, from the finest level to the coarsest.
+        static const size_t capacity[KQ_DEPTH] = {512, 100, 24};
+        static uint32_t start[KQ_DEPTH][N + 1], child[KQ_DEPTH][N + 1];
+        static int16_t least[KQ_DEPTH][N * KQ_CHANNELS];
+        static int16_t most[KQ_DEPTH][N * KQ_CHANNELS];
+        static int64_t inside[KQ_DEPTH][N * KQ_SUMS];
+        kq_tree tree = {.points = points};
+        for (int d = KQ_DEPTH - 1; d >= 0; d--) {
+            const size_t count =
+                kq_blocks(codes, n, KQ_CODE_BITS, capacity[d], start[d]);
+            tree.level[d] =
+                (kq_level){count, start[d], child[d], least[d], most[d], inside[d]};
+            if (d == KQ_DEPTH - 1) {
+                kq_measure_blocks(&points, start[d], count, least[d], most[d],
+                                  inside[d]);
+                continue;
+            }
+            for (size_t b = 0, finer = 0; b <= count; b++) {
+                while (start[d + 1][finer] < start[d][b])
+                    finer++;
+                child[d][b] = (uint32_t)finer;
+            }
+            kq_join_blocks(&tree.level[d + 1], child[d], count, least[d], most[d],
+                           inside[d]);
+        }
+
+        // Seed. All points begin with label 0, whose sums are those of all points.
+        static uint32_t order[N];
+        static uint8_t bins[N], labels[N];
+        int64_t sums[K * KQ_SUMS] = {0};
+        const size_t k = kq_seed(&points, K, order, bins, centroids);
+        memset(labels, 0, n);
+        for (size_t i = 0; i < KQ_SUMS * tree.level[0].count; i++)
+            sums[i % KQ_SUMS] += inside[0][i];
+
+        // Assign and update, until no centroid moves.
+        do
+            kq_assign(&tree, 0, tree.level[0].count, centroids, k, labels, sums);
+        while (kq_update(sums, k, centroids));
+
+        // Labels of colours to the index map, by a table of at most n cells.
+        static uint32_t slots[KQ_CELLS];
+        static uint8_t table[N * KQ_CELL_SIZE];
+        kq_lookup_build(codes, labels, n, slots, table);
+        kq_lookup(&image, slots, table, indices);
+        return k; // centroids[k], in units of 1 / KQ_ONE of a colour value
+    }
 */
 #ifndef KQUANT_H
 #define KQUANT_H
@@ -39,26 +119,46 @@ Rules that hold for every function:
 #include <stddef.h>
 #include <stdint.h>
 
-#define KQ_RGB 3          // bytes of an opaque colour
-#define KQ_CHANNELS 4     // coordinates of a centroid; the fourth is for alpha
-#define KQ_SUMS 5         // what a cluster sums up: weight and coordinates
-#define KQ_MAX_COLORS 256 // so an index fits a byte
-#define KQ_LANES 16       // coordinates are read this far past their end
-#define KQ_BINS 64        // places to cut a cluster at
-#define KQ_DEPTH 3        // levels of the tree of blocks
-#define KQ_CODE_BITS 24   // bits of a Morton code of an opaque colour
-#define KQ_CODES 16777216 // so many codes
-#define KQ_CELL_BITS 15   // bits of the code that name a cell of the lookup
-#define KQ_CELLS 32768    // so many cells
-#define KQ_CELL_SIZE 512  // colours of such a cell
-#define KQ_FULL 255       // what a place in a table of counts can hold
-#define KQ_BUCKETS 4096   // buckets of the histogram: the upper 12 bits
+#define KQ_RGB 3             // bytes of an opaque colour
+#define KQ_CHANNELS 4        // coordinates of a centroid; the fourth is for alpha
+#define KQ_SUMS 5            // what a cluster sums up: weight and coordinates
+#define KQ_MAX_COLORS 256    // so an index fits a byte
+#define KQ_LANES 16          // coordinates are read this far past their end
+#define KQ_BINS 64           // along the axis that a cluster is cut across
+#define KQ_DEPTH 3           // levels of the tree of blocks
+#define KQ_CODE_BITS 24      // bits of a Morton code of an opaque colour
+#define KQ_CODES 16777216    // how many such codes there are
+#define KQ_CELL_BITS 15      // bits of the code that name a cell of the lookup
+#define KQ_CELLS 32768       // how many such cells there are
+#define KQ_CELL_SIZE 512     // colours of such a cell
+#define KQ_FULL 255          // the most that a counter in a table of counts can hold
+#define KQ_BUCKETS 4096      // buckets of the histogram: the upper 12 bits
+#define KQ_RANK_CODES 32     // codes that share a word of the table of ranks
+#define KQ_RANK_WORDS 524288 // words of that table: KQ_CODES / KQ_RANK_CODES
+
+/* Of dithering. */
+#define KQ_STRENGTH 256    // full strength, and the whole of a mix
+#define KQ_STRENGTH_BITS 8 // KQ_STRENGTH is 2 to the power of this
+#define KQ_GROUP 8         // entries that the nearest-entry search compares at once
+#define KQ_NEAREST_CELLS 131072 // cells: 4 bits of 4 axes, and all larger ones
+#define KQ_NEAREST_GROUPS 65536 // room for groups, 5 MB; parts of cells may take half
+#define KQ_NEAREST_MOST 256     // the most groups that one search can need
+#define KQ_BANDS 8              // bands that error diffusion works on in turn
+#define KQ_BAND_ROWS 64         // rows of a band
+#define KQ_BAND_LEAD 4          // rows above a band that it starts with
+#define KQ_AROUND 8             // entries that an entry is mixed with
+#define KQ_TILE 64              // rows and columns of the thresholds
 
 /* Coordinates are fixed point: a colour value 0..255 times KQ_ONE. Centroids
 live on the same grid, which makes every distance an exact 32-bit integer
 (4 * 16320^2 < 2^31) and lets Lloyd's algorithm converge exactly: the grid
 point nearest to a mean is never worse than the previous one. */
 #define KQ_ONE 64
+
+/* A colour has an entry of its own if the squared distance of the nearest one is at
+most this, which is that of half a step of an 8-bit value. Dithering gives it this
+entry: it takes no errors from its neighbours and passes none on. */
+#define KQ_OWN_ENTRY (KQ_ONE * KQ_ONE / 4)
 
 
 /* ---- histogram ---------------------------------------------------------
@@ -70,11 +170,12 @@ and every aligned box of the RGB cube is one run of the list.
 There are two ways to count, with the same result. Buckets: pixels are sorted by
 the upper half of their code, after which counting needs 16 kB of counters, which
 stay in the first-level cache. Tables: every code has a counter of one byte, 16 MB
-of them, which pays from some million pixels on. */
+of them, which is faster from about a million pixels on. */
 
-/* Pixels in any layout: strides in bytes, a channel stride of 0 for grey. The code of
-a pixel with alpha has four bits for every three of an opaque one; a fully transparent
-pixel has code 0, whatever its colour. Only functions that say so take alpha. */
+/* Pixels in any layout. Strides are in bytes; a channel stride of 0 makes grey. The
+code of a pixel with alpha has four bits where that of an opaque one has three; a fully
+transparent pixel has code 0, whatever its colour. Only functions that say so take
+alpha. */
 typedef struct {
     const uint8_t *data;
     size_t height, width, channels;
@@ -85,7 +186,8 @@ typedef struct {
 void kq_bucket_sizes(const kq_image *image, uint32_t *sizes);
 
 /* Write the lower half of each pixel's code to low[cursor[bucket]++].
-cursor[KQ_BUCKETS] (INOUT) starts at the place of this image's first pixel. */
+cursor[KQ_BUCKETS] (INOUT) says, before the call, where this image's part of each bucket
+begins. */
 void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low);
 
 /* Count the distinct colours of the buckets first..last-1, whose codes are
@@ -94,9 +196,9 @@ counts[n] in Morton order, n <= bounds[last] - bounds[first]; returns n. */
 size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
                        size_t last, uint32_t *codes, uint8_t *colors, int64_t *counts);
 
-/* Add the pixels to a table of counts: table[KQ_CODES] (INOUT). A count that would
-exceed KQ_FULL starts again at 1, and its code goes to full[n_full++]; returns
-n_full. What goes beyond full[room - 1] is not written. */
+/* Add the pixels to a table of counts: table[KQ_CODES] (INOUT). A counter that would
+exceed KQ_FULL starts again at 1, and its code goes to full[n_full++]; returns n_full.
+Codes are not written beyond full[room - 1], but counted all the same. */
 size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_full,
                 size_t room);
 
@@ -105,8 +207,8 @@ size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_
 void kq_tally_sizes(const uint8_t *tables, size_t count, size_t first, size_t last,
                     uint32_t *sizes);
 
-/* The distinct colours of these buckets, as kq_count_colors() writes them;
-full[n_full]: those of all tables, ascending. */
+/* The distinct colours of these buckets, as kq_count_colors() writes them. full[n_full]
+are the codes that kq_tally() wrote for all the tables, in ascending order. */
 void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
                      size_t n_full, size_t first, size_t last, uint32_t *codes,
                      uint8_t *colors, int64_t *counts);
@@ -128,16 +230,17 @@ void kq_colors(const uint32_t *codes, size_t n, size_t channels, uint8_t *colors
 
 /* ---- colour spaces -----------------------------------------------------
 
-Where distances are measured. An opaque colour goes through `light[value]`, which is
-either its coordinate already (roots is 0), or light, from which come three cone
-signals, their cube roots (below the knee a line: slope, foot) and coordinates:
-from_roots * roots + offset, as in Oklab and CIELAB. `plain` says that a coordinate is
-KQ_ONE times the value, and nothing else is looked at.
+Where distances are measured. `plain` says that a coordinate is KQ_ONE times the
+value; the other fields for opaque colours are not looked at then. Otherwise each value
+goes through `light[value]`. If `roots` is 0, this is the coordinate already. If not, it
+is the amount of light, from which come three cone signals, their cube roots (below the
+knee a line: slope, foot), and coordinates: from_roots * roots + offset, as in Oklab and
+CIELAB.
 
-Alpha a in 0..1 gives a colour p the coordinates m + a (p - m) and, fourth, a times
-`opaque`, where m is the middle between black and white, and `opaque` half their
-distance. So the squared distance of two colours is the mean of what it is when both
-are shown over black and over white. */
+Alpha a in 0..1 gives a colour p the coordinates m + a (p - m) and, as the fourth, a
+times `opaque`, where m is the middle between black and white, and `opaque` half their
+distance. So the squared distance of two colours is the mean of two: with both shown
+over black, and with both shown over white. */
 typedef struct {
     int plain, roots;
     double light[256];
@@ -148,16 +251,19 @@ typedef struct {
 
 /* Coordinates of colors[n][channels] into coords[channels][stride]; clears the
 padding. */
-void kq_load(const kq_space *space, const uint8_t *colors, size_t n, size_t channels,
-             size_t stride, int16_t *coords);
+void kq_to_space(const kq_space *space, const uint8_t *colors, size_t n,
+                 size_t channels, size_t stride, int16_t *coords);
 
 
 /* ---- points and their tree --------------------------------------------- */
 
-/* n weighted points in Morton order. Coordinate c of point i is
-coords[c * stride + i], stride >= n + KQ_LANES; the rest is padding. Points have
-three coordinates or, with alpha, four: `channels`. What is as small as a palette
-or a tree always has room for KQ_CHANNELS, the fourth 0 where points have three. */
+/* n weighted points in Morton order. Coordinate c of point i is coords[c * stride + i],
+stride >= n + KQ_LANES; the rest is padding.
+
+`channels` says how many coordinates points have: three or, with alpha, four. There are
+many points, so they take no room for a fourth that is not there. Palettes, centroids
+and blocks always have KQ_CHANNELS coordinates, the last of them 0 without alpha: they
+are small, and one layout is simpler than two. */
 typedef struct {
     size_t n, stride, channels;
     const int16_t *coords;
@@ -180,20 +286,20 @@ typedef struct {
     kq_level level[KQ_DEPTH]; /* level[0] is the coarsest */
 } kq_tree;
 
-/* How many cells share at most the first `bits` bits of the codes, for every
-number of bits: cells[code_bits + 1]. */
+/* Into how many cells the codes fall if only their first `bits` bits count:
+cells[bits], for every number of bits from 0 to code_bits. */
 void kq_cell_counts(const uint32_t *codes, size_t n, int code_bits, size_t *cells);
 
-/* Merge the points whose codes agree but for the lowest `shift` bits into one at
+/* Merge the points whose codes differ in the lowest `shift` bits only into one at
 their mean (rounded to the grid): out_codes[m], out_coords[channels][out_stride],
-out_weights[m]; returns m, as kq_cell_counts() said. Point i of these stands for
-the points cells[i]..cells[i + 1]-1, whose exact sums are sums[i][KQ_SUMS]. */
+out_weights[m]; returns m, as kq_cell_counts() said. New point i stands for the points
+cells[i]..cells[i + 1]-1, whose exact sums are sums[i][KQ_SUMS]. */
 size_t kq_coarsen(const kq_points *points, const uint32_t *codes, int shift,
                   size_t out_stride, uint32_t *cells, int64_t *sums,
                   uint32_t *out_codes, int16_t *out_coords, int64_t *out_weights);
 
-/* Give the points of each of m cells the label of the cell: labels[n], and add
-their sums up: sums[k][KQ_SUMS] (INOUT). */
+/* Give the points of each of m cells the label of the cell: labels[n]. Adds the sums of
+the cells to those of their labels: sums[k][KQ_SUMS] (INOUT). */
 void kq_inherit(const uint32_t *cells, const int64_t *cell_sums,
                 const uint8_t *cell_labels, size_t m, uint8_t *labels, int64_t *sums);
 
@@ -218,15 +324,16 @@ void kq_join_blocks(const kq_level *finer, const uint32_t *child, size_t count,
 /* Give every point of the coarsest blocks first..last-1 the label of its
 nearest centroid, ties to the lowest index, exactly.
 
-centroids[k][KQ_CHANNELS]; labels[n] (INOUT, all below k) and sums[k][KQ_SUMS] (INOUT:
+centroids[k][KQ_CHANNELS]. labels[n] (INOUT, all below k) and sums[k][KQ_SUMS] (INOUT:
 weight, then weighted coordinates, of each label) are kept in step: only points
 that change their label touch the sums, which is what makes late iterations
-cheap. Sums may also start at 0 and be added up over several ranges of blocks.
+cheap. Sums that start at 0 end as the change, so that several ranges of blocks can be
+worked on at the same time and their changes added up afterwards.
 Returns the number of points whose label changed.
 
 Filtering (Kanungo et al., IEEE TPAMI 24(7), 2002; Pelleg and Moore, KDD 1999):
 from the root down, a block keeps only those centroids that are nearest to
-some place in its box. */
+some point of its box. */
 size_t kq_assign(const kq_tree *tree, size_t first, size_t last,
                  const int16_t *centroids, size_t k, uint8_t *labels, int64_t *sums);
 
@@ -241,19 +348,19 @@ double kq_error(const int64_t *sums, const int16_t *centroids, size_t k, double 
 /* Weighted sum of the squared coordinates of all points. */
 double kq_energy(const kq_points *points);
 
-/* A deterministic start: cut the cluster whose best cut removes most error until
-there are k. A cut is a plane across the principal axis, at one of KQ_BINS places,
-the one that leaves the least error (Wu, ACM TOG 11(4), 1992; Celebi, 2011).
-order[n] and bins[n] are scratch; writes centroids[count][KQ_CHANNELS] and returns count: k,
-or less if there are fewer than k different points (or weights so unequal that
-rounding hides the difference). */
-size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
-                int16_t *centroids);
+/* Centroids to start from, without chance: cut the cluster whose best cut removes most
+error until there are k. A cut is a plane across the principal axis, between two of
+KQ_BINS bins, where it leaves the least error (Wu, ACM TOG 11(4), 1992; Celebi, 2011).
+order[n] and bins[n] are scratch. Writes centroids[count][KQ_CHANNELS] and returns
+count: k, or less if there are fewer than k different points (or weights so unequal
+that rounding hides the difference). */
+size_t kq_seed(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
+               int16_t *centroids);
 
-/* The best cut of each cluster as labelled: the squared error it would remove,
-gains[k] (in grid units squared), and the means of its sides,
-halves[k][2][KQ_CHANNELS],
-which are not written where the gain is 0. sums[k][KQ_BINS][KQ_SUMS] is scratch. */
+/* The best cut of each cluster, which are the points of one label: the squared error
+that it would remove, gains[k] (in grid units squared), and the means of its two sides,
+halves[k][2][KQ_CHANNELS], which are not written where the gain is 0.
+sums[k][KQ_BINS][KQ_SUMS] is scratch. */
 void kq_splits(const kq_points *points, const uint8_t *labels, size_t k, double *sums,
                double *gains, int16_t *halves);
 
@@ -266,9 +373,9 @@ void kq_merges(const int64_t *sums, const int16_t *centroids, size_t k, double *
 
 /* ---- which code runs ---------------------------------------------------
 
-The assignment is compiled for several instruction-set levels, which all give
-the same bytes: 1 the baseline of the architecture, 3 and 4 for x86-64-v3
-(AVX2) and x86-64-v4 (AVX-512). */
+The hot functions (the assignment, the measure, dithering) are compiled for several
+instruction-set levels, which all give the same bytes: 1 the baseline of the
+architecture, 3 and 4 for x86-64-v3 (AVX2) and x86-64-v4 (AVX-512). */
 
 /* Use one level from now on; returns 0, and changes nothing, if this build or
 this processor lacks it. Not to be called while others compute. */
@@ -284,12 +391,13 @@ counts[k]: the weight of the pixels of each entry. */
 double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *labels,
                   const uint8_t *palette, size_t k, int64_t *counts, double *largest);
 
-/* Give every label its new name: labels[n] (INOUT) becomes places[label]. */
-void kq_relabel(const uint8_t *places, size_t n, uint8_t *labels);
+/* Replace every label: labels[n] (INOUT) becomes new_labels[label]. */
+void kq_relabel(const uint8_t *new_labels, size_t n, uint8_t *labels);
 
-/* A table from colour to label, with memory for occupied cells only:
-slots[KQ_CELLS], table[cells][KQ_CELL_SIZE]; cells as kq_cell_counts() says
-for 15 bits. Entries of colours that are not in the list are not written. */
+/* A table from colour to label, with memory for occupied cells only: the labels of cell
+c are table[slots[c]][KQ_CELL_SIZE]. slots[KQ_CELLS], table[cells][KQ_CELL_SIZE]; cells
+as kq_cell_counts() says for KQ_CELL_BITS. Colours that are not in the list are not
+written. */
 void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
                      uint32_t *slots, uint8_t *table);
 
@@ -297,100 +405,77 @@ void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
 void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *table,
                uint8_t *indices);
 
-/* From the codes of n colours to their places in the list, by one of two tables.
+/* From the codes of n colours to their ranks in the list, by one of two tables.
 
-Opaque colours: ranks[KQ_RANK_WORDS], a word for every KQ_RANK_CODES codes, which has a
-bit for each of them that is in the list, and in its upper half the place of the first.
+Opaque colours: ranks[KQ_RANK_WORDS], a word for every KQ_RANK_CODES codes. A bit of its
+lower half says of each of them whether it is in the list; the upper half is the rank of
+the first that is.
 
-Others: open addressing, `size` (a power of 2, at least 2 n) places that hold 0 or
-1 + i. */
+With alpha: an open-addressing hash table[size], size a power of 2 and at least 2 n,
+whose slots hold 0 or 1 + the rank of a code; and codes[n], to compare with. */
 typedef struct {
     const uint64_t *ranks;
     const uint32_t *codes, *table;
     size_t size;
-} kq_places;
+} kq_color_index;
 
-#define KQ_RANK_CODES 32
-#define KQ_RANK_WORDS 524288 // KQ_CODES / KQ_RANK_CODES
-
-/* ranks (INOUT, 0 before). */
+/* ranks (INOUT) is 0 before. */
 void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *ranks);
 
 void kq_hash_build(const uint32_t *codes, size_t n, size_t size, uint32_t *table);
 
-/* indices[height][width] of an image with alpha, from the label of each place; row[width]
-is scratch. */
-void kq_hash_lookup(const kq_image *image, const kq_places *places,
-                    const uint8_t *labels, uint32_t *row, uint8_t *indices);
+/* indices[height][width] of an image with alpha, all of whose colours are in the table,
+from the label of each colour: labels[n]. found[width] is scratch: ranks of a row. */
+void kq_hash_lookup(const kq_image *image, const kq_color_index *color_index,
+                    const uint8_t *labels, uint32_t *found, uint8_t *indices);
 
 
 /* ---- dithering --------------------------------------------------------- */
 
-/* Entries of a palette that may be the nearest ones, the last one repeated: the first two
-coordinates of each, the other two, and their indices. The list goes on in the group
-`next`, if that is not 0; or it has yet to be made, of that in the group `from`. */
-#define KQ_GROUP 8
-
+/* Some entries of a palette, the last one repeated to fill the group: the first two
+coordinates of each, the other two, and their indices. A list of entries is one group or
+several: `next` is the number of the group where it goes on, or 0. nearest.h also has
+groups that are made when they are first needed, of the list that starts at `from`. */
 typedef struct {
     int16_t xy[KQ_GROUP][2], zw[KQ_GROUP][2];
     uint8_t index[KQ_GROUP];
     uint32_t next, from;
 } kq_group;
 
-/* Finds the nearest palette entry of any place in the colour space: of palette
-[k][KQ_CHANNELS], ties to the lowest index, exactly. The space is cut into cells, and
-each cell, when it is first needed, gets the list of those entries that are nearest
-somewhere in it. If they are more than a group, the cell is cut into parts that get lists
-of their own.
+/* Finds the nearest entry of palette[k][KQ_CHANNELS] for any point of the colour space,
+ties to the lowest index, exactly. The space is cut into cells. A cell, when it is first
+needed, gets a list of those entries that are nearest somewhere in it; if that is longer
+than a group, the cell is cut into parts that get lists of their own.
 
-cells[KQ_NEAR_CELLS] (INOUT, 0 before the first use) and groups[KQ_NEAR_GROUPS] (INOUT)
-hold them, `used` (0 before) says how many groups; when these are full, all are forgotten.
-A cell is twice its first group, or that of its first part and 1 more. */
+cells[KQ_NEAREST_CELLS] (INOUT, 0 before the first use) has, for each cell, twice the
+number of its first group, or twice that of its first part and 1 more.
+groups[KQ_NEAREST_GROUPS] (INOUT) are the lists, `used` (INOUT, 0 before) says how many
+groups there are. When they are full, all are forgotten and made again as needed. */
 typedef struct {
     const int16_t *palette;
     size_t k, channels;
     uint32_t *cells;
     kq_group *groups;
     size_t used;
-} kq_near;
+} kq_nearest;
 
-#define KQ_NEAR_CELLS 131072 // of 4 bits of 4 axes, and all larger ones
-#define KQ_NEAR_GROUPS 65536 // 5 MB; parts may take up to half of it
-#define KQ_NEAR_MOST 256     // what a cell, its parts and the larger cells can need
-
-#define KQ_AROUND 8 // entries that one is mixed with
-
-/* What is dithered: pixels, where to find their colours, the points of these colours,
-and the entry that each has without dithering. */
+/* What is dithered: pixels, the way from their colours to ranks, and for each rank the
+point of the colour and its nearest entry. The points need no weights. */
 typedef struct {
     kq_image image;
-    kq_places places;
+    kq_color_index color_index;
     kq_points points;
     const uint8_t *labels;
 } kq_picture;
 
-/* What error diffusion wants to know of the points first..last-1: places[n]
-[KQ_CHANNELS]. The first coordinate is ~label if a colour has an entry of its own.
-palette[k][KQ_CHANNELS]. */
+/* For each of the points first..last-1 what error diffusion needs: prepared[n]
+[KQ_CHANNELS], its coordinates; if the colour has an entry of its own, the first is
+~label, which is below 0. palette[k][KQ_CHANNELS]. */
 void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                size_t last, int16_t *places);
+                size_t last, int16_t *prepared);
 
-/* Diffuse the errors of the rows first..last-1 (Floyd and Steinberg, 1976), even rows
-from left to right, odd ones back; strength / 256 of every error. Colours that have an
-entry of their own get it, and pass no errors on.
-
-The image is cut into bands of KQ_BAND_ROWS rows. Errors do not go from one to the next,
-but a band starts KQ_BAND_LEAD rows early, so that its first rows have errors like any
-other. `first` must be the start of a band, and last - first at most KQ_BANDS bands,
-which are worked on in turn.
-
-Writes indices[height][width] of these rows. The scratch is `errors`, KQ_BANDS * 2 *
-(width + 2) * KQ_CHANNELS of them (INOUT, 0 before), `rows`, KQ_BANDS * width *
-KQ_CHANNELS coordinates, found[width] and unused[width]. */
-#define KQ_BANDS 8
-#define KQ_BAND_ROWS 64
-#define KQ_BAND_LEAD 4
-
+/* Memory for kq_diffuse(): errors[KQ_BANDS * 2 * (width + 2) * KQ_CHANNELS] (INOUT, 0
+before), rows[KQ_BANDS * width * KQ_CHANNELS], found[width] and unused[width]. */
 typedef struct {
     int32_t *errors;
     int16_t *rows;
@@ -398,27 +483,37 @@ typedef struct {
     uint8_t *unused;
 } kq_scratch;
 
-void kq_diffuse(const kq_picture *picture, const int16_t *places, kq_near *near,
+/* Error diffusion of the rows first..last-1 (Floyd and Steinberg, 1976), even rows from
+left to right, odd ones back: strength / KQ_STRENGTH of every error is passed on.
+Colours that have an entry of their own get it, and pass no errors on. Writes
+indices[height][width] of these rows.
+
+The image is cut into bands of KQ_BAND_ROWS rows, so that threads can share the work.
+Errors do not go from one band to the next. Instead, a band starts KQ_BAND_LEAD rows
+early, and its first rows get errors like any other. `first` must be the start of a
+band, and there may be at most KQ_BANDS bands up to `last`, which take turns pixel by
+pixel. */
+void kq_diffuse(const kq_picture *picture, const int16_t *prepared, kq_nearest *search,
                 size_t first, size_t last, int strength, const kq_scratch *scratch,
                 uint8_t *indices);
-
-/* Which two entries stand for each of the points first..last-1, so that their mean is
-near: mixes[i] is one | other << 8 | share of the other << 16, of 256. One of them is
-the nearest entry, the other one of those around it: around[k][KQ_AROUND]. Shares are
-strength / 256 of what they would be; a colour with an entry of its own has just that. */
-void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
-            const uint8_t *around, size_t first, size_t last, int strength,
-            uint32_t *mixes);
 
 /* around[k][KQ_AROUND] of each of k > 1 entries: the nearest others, as many as there
 are, the last one repeated. */
 void kq_find_around(const int16_t *palette, size_t k, uint8_t *around);
 
-/* indices[height][width] of the rows first..last-1 from the mixes of all points: the
-other entry where the threshold for the place, thresholds[KQ_TILE][KQ_TILE] repeated, is
-below its share. found[width] is scratch. */
-#define KQ_TILE 64
+/* Which two entries stand for each of the points first..last-1, so that their mean is
+near: mixes[i] is one | other << 8 | share of the other << 16, a share of KQ_STRENGTH.
+One of them is the nearest entry, the other one of those around it:
+around[k][KQ_AROUND]. The share of the latter is strength / KQ_STRENGTH of what it would
+be. A colour with an entry of its own has just that. */
+void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
+            const uint8_t *around, size_t first, size_t last, int strength,
+            uint32_t *mixes);
 
+/* indices[height][width] of the rows first..last-1 from the mixes of all points. A
+pixel gets the other entry where its threshold is below the share of that. The
+thresholds, thresholds[KQ_TILE][KQ_TILE], are repeated over the image. found[width] is
+scratch. */
 void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
                 size_t last, const uint8_t *thresholds, uint32_t *found,
                 uint8_t *indices);

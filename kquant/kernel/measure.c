@@ -4,9 +4,9 @@
 #include "bits.h"
 #include "kquant.h"
 
-/* 2 * 255^2 times the mean squared distance of two colours over black and over white:
-with d and e the differences of the premultiplied channel and of alpha, these are d and
-d - e, and d^2 + (d - e)^2 is what stands here. */
+/* 2 * 255^2 times the mean of two squared distances: of the two colours over black, and
+of the two over white. With d the difference of a channel times alpha and e that of 255
+times alpha, they differ by d over black and by d - e over white. */
 static inline int64_t alpha_distance(const uint8_t *a, ptrdiff_t channel,
                                      const uint8_t *b)
 {
@@ -19,12 +19,10 @@ static inline int64_t alpha_distance(const uint8_t *a, ptrdiff_t channel,
     return distance;
 }
 
-/* A count can only be read some cycles after it was written, so that pixels of one
-entry in a row would wait for each other: they take turns at so many. */
+/* A count can only be read some cycles after it was written, so pixels of the same
+entry, one after the other, would wait. Pixels take turns at this many counts of each
+entry. */
 #define TURNS 4
-
-/* So many pixels are measured at once. */
-#define BATCH 64
 
 /* A batch of pixels of one row: their errors summed, the largest one, and counts. */
 typedef struct {
@@ -33,8 +31,8 @@ typedef struct {
     int64_t counts[TURNS][KQ_MAX_COLORS]; /* to be added up */
 } measured;
 
-/* The bytes of a colour are in one number here, as are those of an entry, so that the
-distances of the batch are vector operations. The batch's sum fits 32 bits. */
+/* The bytes of a colour are put into one number, as are those of an entry: so the loop
+over the distances becomes vector operations. The sum of a batch fits 32 bits. */
 static void measure_opaque(const kq_image *image, const uint8_t *pixel,
                            const int64_t *weights, const uint8_t *labels,
                            const uint32_t *entries, size_t count, measured *m)
@@ -62,7 +60,7 @@ static void measure_opaque(const kq_image *image, const uint8_t *pixel,
             m->counts[j % TURNS][labels[j]]++;
         return;
     }
-    int64_t wide = 0; /* which weights up to 2^45 do not fill */
+    int64_t wide = 0; /* enough for weights up to 2^45 */
     for (size_t j = 0; j < count; j++) {
         wide += distances[j] * weights[j];
         m->counts[j % TURNS][labels[j]] += weights[j];

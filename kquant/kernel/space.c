@@ -1,12 +1,13 @@
-/* From 8-bit colours to coordinates in a colour space. Only +, -, *, / and integers,
-which give the same on every machine; libraries differ in the last bit of cbrt(). */
+/* From 8-bit colours to coordinates in a colour space. It uses only +, -, *, / and
+integers, which give the same on every machine; C libraries differ in the last bit of
+cbrt(). */
 #include "bits.h"
 #include "kquant.h"
 
 #include <string.h>
 
-/* The cube root of 0..2, to some 45 bits: a guess that has the exponent right, and
-two steps of Halley's method, each of which triples the correct digits. */
+/* The cube root of 0..2, to about 45 bits: a guess with the right exponent, then two
+steps of Halley's method, each of which triples the number of correct digits. */
 static inline double cube_root(double x)
 {
     uint64_t bits;
@@ -23,6 +24,7 @@ static inline double cube_root(double x)
     return y;
 }
 
+/* The nearest coordinate on the grid. */
 static inline int16_t on_grid(double coordinate)
 {
     const double most = 255 * KQ_ONE;
@@ -30,7 +32,7 @@ static inline int16_t on_grid(double coordinate)
     return (int16_t)((coordinate < most ? coordinate : most) + 0.5);
 }
 
-/* An opaque colour. */
+/* The coordinates of an opaque colour, in a space that is not plain. */
 static inline void convert(const kq_space *space, const uint8_t *color, int16_t *at)
 {
     double light[3], root[3];
@@ -61,8 +63,8 @@ static inline int16_t scaled(int32_t part, int32_t alpha)
     return (int16_t)((twice + (twice < 0 ? -255 : 255)) / 510);
 }
 
-KQ_INLINE void load(const kq_space *space, const uint8_t *colors, size_t n,
-                    size_t channels, size_t stride, int16_t *coords)
+KQ_INLINE void to_space(const kq_space *space, const uint8_t *colors, size_t n,
+                        size_t channels, size_t stride, int16_t *coords)
 {
     for (size_t i = 0; i < n; i++) {
         const uint8_t *color = colors + channels * i;
@@ -85,11 +87,11 @@ KQ_INLINE void load(const kq_space *space, const uint8_t *colors, size_t n,
         memset(coords + c * stride + n, 0, (stride - n) * sizeof *coords);
 }
 
-void kq_load(const kq_space *space, const uint8_t *colors, size_t n, size_t channels,
-             size_t stride, int16_t *coords)
+void kq_to_space(const kq_space *space, const uint8_t *colors, size_t n,
+                 size_t channels, size_t stride, int16_t *coords)
 {
     if (channels == 4)
-        load(space, colors, n, 4, stride, coords);
+        to_space(space, colors, n, 4, stride, coords);
     else
-        load(space, colors, n, 3, stride, coords);
+        to_space(space, colors, n, 3, stride, coords);
 }

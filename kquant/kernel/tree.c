@@ -6,8 +6,8 @@
 
 void kq_cell_counts(const uint32_t *codes, size_t n, int code_bits, size_t *cells)
 {
-    /* A colour opens a new cell at every depth deeper than what it shares
-    with its predecessor. */
+    /* A code opens a new cell for every number of bits above that which it shares with
+    the code before it. */
     const int unused = 32 - code_bits;
     memset(cells, 0, ((size_t)code_bits + 1) * sizeof *cells);
     for (size_t i = 0; i < n; i++)
@@ -67,9 +67,10 @@ void kq_inherit(const uint32_t *cells, const int64_t *cell_sums,
     }
 }
 
-/* Append the blocks of codes[first..last-1], which agree above bit `bit`. */
-static size_t cut(const uint32_t *codes, size_t first, size_t last, size_t capacity,
-                  int bit, uint32_t *start)
+/* Append the blocks of codes[first..last-1], which agree above bit `bit`; returns how
+many they are. */
+static size_t append_blocks(const uint32_t *codes, size_t first, size_t last,
+                            size_t capacity, int bit, uint32_t *start)
 {
     if (last - first <= capacity) {
         start[0] = (uint32_t)first;
@@ -85,16 +86,16 @@ static size_t cut(const uint32_t *codes, size_t first, size_t last, size_t capac
     }
     size_t count = 0;
     if (low > first)
-        count += cut(codes, first, low, capacity, bit - 1, start);
+        count += append_blocks(codes, first, low, capacity, bit - 1, start);
     if (low < last)
-        count += cut(codes, low, last, capacity, bit - 1, start + count);
+        count += append_blocks(codes, low, last, capacity, bit - 1, start + count);
     return count;
 }
 
 size_t kq_blocks(const uint32_t *codes, size_t n, int code_bits, size_t capacity,
                  uint32_t *start)
 {
-    size_t count = cut(codes, 0, n, capacity, code_bits - 1, start);
+    size_t count = append_blocks(codes, 0, n, capacity, code_bits - 1, start);
     start[count] = (uint32_t)n;
     return count;
 }

@@ -1,8 +1,6 @@
 /* The update step of k-means, and its error. */
 #include "kquant.h"
 
-#include <float.h>
-
 size_t kq_update(const int64_t *sums, size_t k, int16_t *centroids)
 {
     size_t moved = 0;
@@ -45,38 +43,4 @@ double kq_error(const int64_t *sums, const int16_t *centroids, size_t k, double 
                 centroids[c]
                 * (2.0 * (double)sums[c + 1] - (double)centroids[c] * (double)sums[0]);
     return energy / (KQ_ONE * KQ_ONE);
-}
-
-
-void kq_merges(const int64_t *sums, const int16_t *centroids, size_t k, double *costs,
-               int32_t *partners)
-{
-    for (size_t i = 0; i < k; i++) {
-        const int16_t *a = centroids + KQ_CHANNELS * i;
-        const double weight = (double)sums[KQ_SUMS * i];
-        costs[i] = DBL_MAX;
-        partners[i] = (int32_t)i;
-        for (size_t j = 0; j < i; j++) {
-            const int16_t *b = centroids + KQ_CHANNELS * j;
-            const double other = (double)sums[KQ_SUMS * j], both = weight + other;
-            int32_t distance = 0;
-            for (size_t c = 0; c < KQ_CHANNELS; c++)
-                distance += (a[c] - b[c]) * (a[c] - b[c]);
-            const double cost = both > 0 ? distance * (weight * other / both) : 0;
-            if (cost < costs[i]) {
-                costs[i] = cost;
-                partners[i] = (int32_t)j;
-            }
-            if (cost < costs[j]) {
-                costs[j] = cost;
-                partners[j] = (int32_t)i;
-            }
-        }
-    }
-}
-
-void kq_relabel(const uint8_t *places, size_t n, uint8_t *labels)
-{
-    for (size_t i = 0; i < n; i++)
-        labels[i] = places[labels[i]];
 }

@@ -1,14 +1,16 @@
-/* The arithmetic of error diffusion, on all four coordinates at once of a pixel (with
-SSE2, which every x86-64 has, or in plain C), or of two of them (with AVX2). */
-#ifndef KQUANT_FOUR_H
-#define KQUANT_FOUR_H
+/* The arithmetic of error diffusion and of the nearest-entry search, one operation for
+all coordinates of a pixel. There are three versions of the same functions: AVX2 works
+on two pixels at once (SIDE), SSE2, which every x86-64 has, on one, plain C on one. */
+#ifndef KQUANT_DIFFUSE_SIMD_H
+#define KQUANT_DIFFUSE_SIMD_H
 
 #include "bits.h"
 #include "kquant.h"
 
 #include <string.h>
 
-/* Cells of the space have so many bits of each axis, and parts of them more. */
+/* How many bits of each coordinate name a cell of the colour space, and how many more a
+part of a cell. */
 KQ_INLINE int cell_bits(size_t channels)
 {
     return channels == 4 ? 4 : 5;
@@ -22,14 +24,14 @@ KQ_INLINE int part_bits(size_t channels)
 #if defined(__SSE2__) && !defined(KQ_PLAIN)
 #include <emmintrin.h>
 
-typedef __m128i place; // 16 bits each, in the lower half at least
+typedef __m128i point; // a pixel: 16 bits for each coordinate, in the lower half
 
 #if defined(__AVX2__)
 #include <immintrin.h>
 
-#define SIDE 2          // so many pixels at once
-typedef __m256i fours;  // 32 bits for each coordinate
-typedef __m256i places; // 16 bits, twice
+#define SIDE 2          // pixels at once
+typedef __m256i fours;  // 32 bits for each coordinate of SIDE pixels
+typedef __m256i points; // 16 bits for each, the pixels in one half each
 
 #define V(name) _mm256_##name
 #define V_BITS(name) _mm256_##name##_si256
@@ -44,19 +46,19 @@ KQ_INLINE fours in_32_bits(const int16_t *from)
     return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)from));
 }
 
-KQ_INLINE place place_of(places all, int i)
+KQ_INLINE point point_of(points all, int i)
 {
     return i ? _mm256_extracti128_si256(all, 1) : _mm256_castsi256_si128(all);
 }
 
-KQ_INLINE places join(const int16_t *const *from)
+KQ_INLINE points join(const int16_t *const *from)
 {
     return _mm256_inserti128_si256(
         _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)from[0])),
         _mm_loadl_epi64((const __m128i *)from[1]), 1);
 }
 
-KQ_INLINE fours squares(const kq_group *group, place at)
+KQ_INLINE fours squares(const kq_group *group, point at)
 {
     const __m256i *from = (const __m256i *)group;
     __m256i a = _mm256_loadu_si256(from), b = _mm256_loadu_si256(from + 1);
@@ -66,11 +68,11 @@ KQ_INLINE fours squares(const kq_group *group, place at)
 }
 
 /* The squared distances of four of each pixel's entries, or of the other four. */
-KQ_INLINE void all_squares(const kq_group *const *groups, places at, fours *low,
+KQ_INLINE void all_squares(const kq_group *const *groups, points at, fours *low,
                            fours *high)
 {
-    const __m256i a = squares(groups[0], place_of(at, 0));
-    const __m256i b = squares(groups[1], place_of(at, 1));
+    const __m256i a = squares(groups[0], point_of(at, 0));
+    const __m256i b = squares(groups[1], point_of(at, 1));
     *low = _mm256_permute2x128_si256(a, b, 0x20);
     *high = _mm256_permute2x128_si256(a, b, 0x31);
 }
@@ -84,7 +86,7 @@ KQ_INLINE fours lesser(fours a, fours b)
 
 #define SIDE 1
 typedef __m128i fours;
-typedef __m128i places;
+typedef __m128i points;
 
 #define V(name) _mm_##name
 #define V_BITS(name) _mm_##name##_si128
@@ -100,18 +102,18 @@ KQ_INLINE fours in_32_bits(const int16_t *from)
     return _mm_srai_epi32(_mm_unpacklo_epi16(v, v), 16);
 }
 
-KQ_INLINE place place_of(places all, int i)
+KQ_INLINE point point_of(points all, int i)
 {
     (void)i;
     return all;
 }
 
-KQ_INLINE places join(const int16_t *const *from)
+KQ_INLINE points join(const int16_t *const *from)
 {
     return _mm_loadl_epi64((const __m128i *)from[0]);
 }
 
-KQ_INLINE fours half_squares(const int16_t *xy, const int16_t *zw, place at)
+KQ_INLINE fours half_squares(const int16_t *xy, const int16_t *zw, point at)
 {
     __m128i a = _mm_loadu_si128((const __m128i *)xy);
     __m128i b = _mm_loadu_si128((const __m128i *)zw);
@@ -120,7 +122,7 @@ KQ_INLINE fours half_squares(const int16_t *xy, const int16_t *zw, place at)
     return _mm_add_epi32(_mm_madd_epi16(a, a), _mm_madd_epi16(b, b));
 }
 
-KQ_INLINE void all_squares(const kq_group *const *groups, places at, fours *low,
+KQ_INLINE void all_squares(const kq_group *const *groups, points at, fours *low,
                            fours *high)
 {
     *low = half_squares(groups[0]->xy[0], groups[0]->zw[0], at);
@@ -167,7 +169,8 @@ KQ_INLINE fours three_five_one(fours a, fours b, fours c)
     return V(add_epi32)(V(add_epi32)(three, five), c);
 }
 
-KQ_INLINE places moved(const int16_t *from, fours sum)
+/* The points `from`, moved by sixteenths of errors, within the grid. */
+KQ_INLINE points moved(const int16_t *from, fours sum)
 {
     sum = V(srai_epi32)(V(add_epi32)(sum, V(set1_epi32)(8)), 4);
     sum = V(add_epi32)(in_32_bits(from), sum);
@@ -176,45 +179,49 @@ KQ_INLINE places moved(const int16_t *from, fours sum)
     return V(min_epi16)(sum, V(set1_epi16)(255 * KQ_ONE));
 }
 
-/* The part of the errors of these entries that goes on: none of a pixel whose colour has
-an entry of its own, which is what a first coordinate below 0 means. */
-KQ_INLINE fours part_of(places at, const int16_t *const *entries, int strength,
-                        const int16_t *from)
+/* The part of the errors that is passed on: strength / KQ_STRENGTH of the way from the
+entries to the points, rounded. It is 0 for a pixel whose colour has an entry of its
+own, which is what a first coordinate below 0 in `from` means. */
+KQ_INLINE fours passed_on(points at, const int16_t *const *entries, int strength,
+                          const int16_t *from)
 {
     const fours away = V(unpacklo_epi16)(V(sub_epi16)(at, join(entries)), zeros());
     const fours parts = V(madd_epi16)(away, V(set1_epi32)(strength));
     const fours none = V(srai_epi32)(V(shuffle_epi32)(in_32_bits(from), 0), 31);
-    return V_BITS(andnot)(none,
-                          V(srai_epi32)(V(add_epi32)(parts, V(set1_epi32)(128)), 8));
+    return V_BITS(andnot)(
+        none, V(srai_epi32)(V(add_epi32)(parts, V(set1_epi32)(KQ_STRENGTH / 2)),
+                            KQ_STRENGTH_BITS));
 }
 
-/* The number of the cell that each place is in, and of the part of that. */
-KQ_INLINE void find_cells(places at, size_t channels, uint32_t *cells, uint32_t *parts)
+/* The number of the cell that each point is in, and of the part of that cell. */
+KQ_INLINE void find_cells(points at, size_t channels, uint32_t *cells, uint32_t *parts)
 {
     const int bits = cell_bits(channels), more = part_bits(channels);
     const int low = channels == 4 ? bits : 0, last = channels == 4 ? more : 0;
-    /* A product's upper half, so that the two halves of a place can differ. */
+    /* A point stands in its vector twice, see moved(): the lower four lanes become the
+    bits of the cell, the upper four those of the part. The upper half of a product is a
+    shift to the right that can differ from lane to lane. */
     const short whole = (short)(1 << (2 + bits)), cut = (short)(1 << (2 + bits + more));
     const short mask = (short)((1 << more) - 1);
     const fours shifts =
         same(_mm_setr_epi16(whole, whole, whole, whole, cut, cut, cut, cut));
     const fours masks = same(_mm_setr_epi16(-1, -1, -1, -1, mask, mask, mask, mask));
-    const fours shares = same(_mm_setr_epi16(
+    const fours scales = same(_mm_setr_epi16(
         (short)(1 << (2 * bits + low)), (short)(1 << (bits + low)), (short)(1 << low),
         channels == 4, (short)(1 << (2 * more + last)), (short)(1 << (more + last)),
         (short)(1 << last), channels == 4));
     at = V_BITS (and)(V(mulhi_epu16)(at, shifts), masks);
-    const fours pairs = V(madd_epi16)(at, shares);
+    const fours pairs = V(madd_epi16)(at, scales);
     const fours sums = V_BITS(or)(pairs, V(srli_epi64)(pairs, 32));
     for (int i = 0; i < SIDE; i++) {
-        const __m128i sum = place_of(sums, i);
+        const __m128i sum = point_of(sums, i);
         cells[i] = (uint32_t)_mm_cvtsi128_si32(sum);
         parts[i] = (uint32_t)_mm_extract_epi16(sum, 4);
     }
 }
 
-/* Which of its group's entries is nearest to each place, the first one of several. */
-KQ_INLINE void nearest_in_groups(const kq_group *const *groups, places at, int *nearest)
+/* The entry of its group that is nearest to each point; the first one of several. */
+KQ_INLINE void nearest_in_groups(const kq_group *const *groups, points at, int *nearest)
 {
     fours a, b;
     all_squares(groups, at, &a, &b);
@@ -227,17 +234,18 @@ KQ_INLINE void nearest_in_groups(const kq_group *const *groups, places at, int *
         nearest[i] = groups[i]->index[kq_zeros_below(bits >> 16 * i) / 2];
 }
 
-KQ_INLINE place load_place(const int16_t *from)
+KQ_INLINE point load_point(const int16_t *from)
 {
     return _mm_loadl_epi64((const __m128i *)from);
 }
 
-KQ_INLINE void store_place(place v, int16_t *to)
+KQ_INLINE void store_point(point v, int16_t *to)
 {
     _mm_storel_epi64((__m128i *)to, v);
 }
 
-/* A box, and an entry that others are compared to: a pair of coordinates in all lanes. */
+/* A box, and an entry that others are compared to. Each vector has one pair of
+coordinates, repeated. */
 typedef struct {
     __m128i entry[2], low[2], high[2];
 } box;
@@ -245,7 +253,7 @@ typedef struct {
 /* low and high are twice the corners of the box. */
 KQ_INLINE box make_box(const int16_t *entry, const int16_t *low, const int16_t *high)
 {
-    const __m128i e = load_place(entry), l = load_place(low), h = load_place(high);
+    const __m128i e = load_point(entry), l = load_point(low), h = load_point(high);
     return (box){{_mm_shuffle_epi32(e, 0x00), _mm_shuffle_epi32(e, 0x55)},
                  {_mm_shuffle_epi32(l, 0x00), _mm_shuffle_epi32(l, 0x55)},
                  {_mm_shuffle_epi32(h, 0x00), _mm_shuffle_epi32(h, 0x55)}};
@@ -261,9 +269,9 @@ KQ_INLINE __m128i excess(const int16_t *from, const box *in, int pair)
     return _mm_madd_epi16(away, _mm_sub_epi16(_mm_add_epi16(at, entry), corner));
 }
 
-/* A bit for each of a group's entries that is not farther than the entry of the box at
-every corner of it. */
-KQ_INLINE unsigned near_in_group(const kq_group *group, const box *in)
+/* A bit for each entry of a group that stays: all but those that are farther, at every
+corner of the box, than the entry of the box. */
+KQ_INLINE unsigned kept_in_group(const kq_group *group, const box *in)
 {
     const __m128i none = _mm_setzero_si128();
     __m128i a = excess(group->xy[0], in, 0), b = excess(group->xy[4], in, 0);
@@ -283,9 +291,9 @@ typedef struct {
 
 typedef struct {
     int16_t v[KQ_CHANNELS];
-} place;
+} point;
 
-typedef place places;
+typedef point points;
 
 KQ_INLINE fours zeros(void)
 {
@@ -304,27 +312,27 @@ KQ_INLINE void store_fours(fours v, int32_t *to)
     memcpy(to, v.v, sizeof v.v);
 }
 
-KQ_INLINE place load_place(const int16_t *from)
+KQ_INLINE point load_point(const int16_t *from)
 {
-    place v;
+    point v;
     memcpy(v.v, from, sizeof v.v);
     return v;
 }
 
-KQ_INLINE void store_place(place v, int16_t *to)
+KQ_INLINE void store_point(point v, int16_t *to)
 {
     memcpy(to, v.v, sizeof v.v);
 }
 
-KQ_INLINE place place_of(places all, int i)
+KQ_INLINE point point_of(points all, int i)
 {
     (void)i;
     return all;
 }
 
-KQ_INLINE places join(const int16_t *const *from)
+KQ_INLINE points join(const int16_t *const *from)
 {
-    return load_place(from[0]);
+    return load_point(from[0]);
 }
 
 KQ_INLINE fours add_seven(fours a, fours b)
@@ -341,9 +349,9 @@ KQ_INLINE fours three_five_one(fours a, fours b, fours c)
     return c;
 }
 
-KQ_INLINE places moved(const int16_t *from, fours sum)
+KQ_INLINE points moved(const int16_t *from, fours sum)
 {
-    places to;
+    points to;
     for (int c = 0; c < KQ_CHANNELS; c++) {
         int32_t at = from[c] + ((sum.v[c] + 8) >> 4);
         at = at > 0 ? at : 0;
@@ -352,17 +360,19 @@ KQ_INLINE places moved(const int16_t *from, fours sum)
     return to;
 }
 
-KQ_INLINE fours part_of(places at, const int16_t *const *entries, int strength,
-                        const int16_t *from)
+KQ_INLINE fours passed_on(points at, const int16_t *const *entries, int strength,
+                          const int16_t *from)
 {
     fours parts;
     for (int c = 0; c < KQ_CHANNELS; c++)
-        parts.v[c] =
-            from[0] < 0 ? 0 : ((at.v[c] - entries[0][c]) * strength + 128) >> 8;
+        parts.v[c] = from[0] < 0
+                         ? 0
+                         : ((at.v[c] - entries[0][c]) * strength + KQ_STRENGTH / 2)
+                               >> KQ_STRENGTH_BITS;
     return parts;
 }
 
-KQ_INLINE void find_cells(places at, size_t channels, uint32_t *cells, uint32_t *parts)
+KQ_INLINE void find_cells(points at, size_t channels, uint32_t *cells, uint32_t *parts)
 {
     const int bits = cell_bits(channels), more = part_bits(channels);
     cells[0] = parts[0] = 0;
@@ -373,7 +383,7 @@ KQ_INLINE void find_cells(places at, size_t channels, uint32_t *cells, uint32_t 
     }
 }
 
-KQ_INLINE void nearest_in_groups(const kq_group *const *groups, places at, int *nearest)
+KQ_INLINE void nearest_in_groups(const kq_group *const *groups, points at, int *nearest)
 {
     int32_t least = INT32_MAX;
     *nearest = 0;
@@ -389,17 +399,17 @@ KQ_INLINE void nearest_in_groups(const kq_group *const *groups, places at, int *
 }
 
 typedef struct {
-    place entry, low, high;
+    point entry, low, high;
 } box;
 
 KQ_INLINE box make_box(const int16_t *entry, const int16_t *low, const int16_t *high)
 {
-    return (box){load_place(entry), load_place(low), load_place(high)};
+    return (box){load_point(entry), load_point(low), load_point(high)};
 }
 
-KQ_INLINE unsigned near_in_group(const kq_group *group, const box *in)
+KQ_INLINE unsigned kept_in_group(const kq_group *group, const box *in)
 {
-    unsigned near = 0;
+    unsigned kept = 0;
     for (int j = 0; j < KQ_GROUP; j++) {
         int32_t excess = 0;
         for (int c = 0; c < KQ_CHANNELS; c++) {
@@ -408,9 +418,9 @@ KQ_INLINE unsigned near_in_group(const kq_group *group, const box *in)
             const int corner = at > entry ? in->high.v[c] : in->low.v[c];
             excess += (at - entry) * (at + entry - corner);
         }
-        near |= (unsigned)(excess <= 0) << j;
+        kept |= (unsigned)(excess <= 0) << j;
     }
-    return near;
+    return kept;
 }
 
 #endif

@@ -1,22 +1,24 @@
-/* Principal-axis cuts: the start of k-means and its way out of bad optima. */
+/* Cuts of clusters, and merges: what seeds k-means and gets it out of bad optima. */
 #include "bits.h"
 #include "kquant.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 /* Weighted sums over points: of 1, of the coordinates, and of their products, from
-which mean and covariance follow. There are 15; 16 are quicker to find. */
+which mean and covariance follow. There are 15; with 16, their address is a shift. */
 enum { WEIGHT, AT, PRODUCT = AT + KQ_CHANNELS, MOMENTS = PRODUCT + 11 };
 
-/* Where the product of two coordinates lies among the products. */
+/* The number of the product of two coordinates, counted from PRODUCT. */
 static const int product_of[KQ_CHANNELS][KQ_CHANNELS] = {
     {0, 1, 2, 6}, {1, 3, 4, 7}, {2, 4, 5, 8}, {6, 7, 8, 9}};
 
-/* Places to cut lie within so many standard deviations of the mean: farther out
-a cut leaves one side with too few points to remove much error. */
+/* Cuts lie within this many standard deviations of the mean. Farther out, too few
+points would be on one side to remove much error. */
 #define SPAN 2.5
 
+/* Add a point to sums: to all MOMENTS, or without products if `count` is less. */
 KQ_INLINE void add(double *sum, size_t count, const kq_points *points, size_t i,
                    size_t channels)
 {
@@ -53,16 +55,16 @@ static void to_centroid(const double *sum, int16_t *centroid)
         centroid[c] = (int16_t)(sum[AT + c] / sum[WEIGHT] + 0.5);
 }
 
-/* Which bin along an axis a point falls into. */
+/* An axis with bins: which of them a point falls into. */
 typedef struct {
     double axis[KQ_CHANNELS], zero;
 } ruler;
 
-/* The ruler along the axis in which the points spread most, the mean between its
-two middle bins; all points fall there if they do not differ.
+/* The ruler along the axis in which the points spread most, with the mean between its
+two middle bins. Points that do not differ all fall into one of these.
 
-The axis is found by power iteration on the covariance matrix: eight steps,
-since an axis that is nearly as long as the principal one cuts nearly as well. */
+The axis is found by power iteration on the covariance matrix. Eight steps are enough:
+an axis along which points spread nearly as much cuts nearly as well. */
 KQ_INLINE ruler lay_ruler(const double *sum, size_t channels)
 {
     double m[KQ_CHANNELS][KQ_CHANNELS] = {{0}}, axis[KQ_CHANNELS], variance = 0;
@@ -191,7 +193,7 @@ KQ_INLINE void find_cut(const kq_points *points, const uint32_t *order, uint8_t 
     divide(sums, MOMENTS, c->cut, c->total, c->left, c->right);
 }
 
-/* Bring the points before the cut to the front; returns how many they are. */
+/* Bring the points before the cut to the front; returns how many there are. */
 static size_t partition(uint32_t *order, uint8_t *bins, const cluster *c)
 {
     size_t front = c->first, back = c->first + c->count;
@@ -210,8 +212,8 @@ static size_t partition(uint32_t *order, uint8_t *bins, const cluster *c)
     return front - c->first;
 }
 
-KQ_INLINE size_t start(const kq_points *points, size_t k, uint32_t *order,
-                       uint8_t *bins, int16_t *centroids, size_t channels)
+KQ_INLINE size_t seed(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
+                      int16_t *centroids, size_t channels)
 {
     cluster clusters[KQ_MAX_COLORS];
     double total[MOMENTS] = {0};
@@ -244,11 +246,11 @@ KQ_INLINE size_t start(const kq_points *points, size_t k, uint32_t *order,
     return used;
 }
 
-size_t kq_start(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
-                int16_t *centroids)
+size_t kq_seed(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
+               int16_t *centroids)
 {
-    return points->channels == 4 ? start(points, k, order, bins, centroids, 4)
-                                 : start(points, k, order, bins, centroids, 3);
+    return points->channels == 4 ? seed(points, k, order, bins, centroids, 4)
+                                 : seed(points, k, order, bins, centroids, 3);
 }
 
 KQ_INLINE void splits(const kq_points *points, const uint8_t *labels, size_t k,
@@ -285,4 +287,31 @@ void kq_splits(const kq_points *points, const uint8_t *labels, size_t k, double 
         splits(points, labels, k, sums, gains, halves, 4);
     else
         splits(points, labels, k, sums, gains, halves, 3);
+}
+
+void kq_merges(const int64_t *sums, const int16_t *centroids, size_t k, double *costs,
+               int32_t *partners)
+{
+    for (size_t i = 0; i < k; i++) {
+        const int16_t *a = centroids + KQ_CHANNELS * i;
+        const double weight = (double)sums[KQ_SUMS * i];
+        costs[i] = DBL_MAX;
+        partners[i] = (int32_t)i;
+        for (size_t j = 0; j < i; j++) {
+            const int16_t *b = centroids + KQ_CHANNELS * j;
+            const double other = (double)sums[KQ_SUMS * j], both = weight + other;
+            int32_t distance = 0;
+            for (size_t c = 0; c < KQ_CHANNELS; c++)
+                distance += (a[c] - b[c]) * (a[c] - b[c]);
+            const double cost = both > 0 ? distance * (weight * other / both) : 0;
+            if (cost < costs[i]) {
+                costs[i] = cost;
+                partners[i] = (int32_t)j;
+            }
+            if (cost < costs[j]) {
+                costs[j] = cost;
+                partners[j] = (int32_t)i;
+            }
+        }
+    }
 }
