@@ -6,12 +6,15 @@ import numpy as np
 def nearest(points, centroids):
     """Index of the nearest centroid, ties to the lowest, in exact integers."""
     points, centroids = np.asarray(points, np.int64), np.asarray(centroids, np.int64)
-    best = np.full(len(points), np.iinfo(np.int64).max)
-    labels = np.zeros(len(points), np.int64)
-    for k, centroid in enumerate(centroids):
-        distances = ((points - centroid) ** 2).sum(axis=1)
-        closer = distances < best
-        best[closer], labels[closer] = distances[closer], k
+    labels = np.empty(len(points), np.int64)
+    some = 1 + 2**14 // len(centroids)  # so that a table of distances fits the cache
+    for i in range(0, len(points), some):
+        offsets = (
+            points[i : i + some, np.newaxis, channel] - centroids[:, channel]
+            for channel in range(points.shape[1])
+        )
+        distances = sum(offset**2 for offset in offsets)
+        labels[i : i + some] = distances.argmin(axis=1)  # the first of the lowest
     return labels
 
 
