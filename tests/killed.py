@@ -82,12 +82,18 @@ def without_links(*_):
 
 
 def run(arguments, steps, links):
-    """Run kquant in ./work, in silence; do not return."""
-    os.chdir("work")
+    """Run kquant here, in silence; do not return."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     disk.os = System(steps, links)
     disk.open = lambda *arguments: File(os.fdopen(*arguments), steps)
     os._exit(cli.main([*arguments, "--threads", "1"]))
+
+
+def begin():
+    """Make ./work what ./before is, and go there."""
+    shutil.rmtree("work", ignore_errors=True)
+    shutil.copytree("before", "work", symlinks=True)
+    os.chdir("work")
 
 
 def held(folder):
@@ -103,10 +109,13 @@ def held(folder):
 def main(arguments):
     links = arguments[:1] != ["--no-links"]
     arguments = arguments[not links :]
+    # Once here, for the modules that are imported only when they are needed.
+    begin()
+    cli.main([*arguments, "--quiet", "--threads", "1"])
+    os.chdir("..")
     last = 0
     while True:
-        shutil.rmtree("work", ignore_errors=True)
-        shutil.copytree("before", "work", symlinks=True)
+        begin()
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
@@ -116,7 +125,8 @@ def main(arguments):
             names = pipe.read().splitlines()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         step = names[-1] if status == -signal.SIGKILL else "complete"
-        print(json.dumps({"step": step, "status": status, "held": held(Path("work"))}))
+        print(json.dumps({"step": step, "status": status, "held": held(Path())}))
+        os.chdir("..")
         if last == 0:  # this one was for the number of steps
             total = len(names)
         if last == total:

@@ -91,7 +91,7 @@ KILLED = Path(__file__).with_name("killed.py")
 def killed_everywhere(folder, *arguments):
     """Yield the step of each kill, and what was there then; the whole run first."""
     ran = subprocess.run(
-        [sys.executable, KILLED, *arguments],
+        [sys.executable, KILLED, *arguments, "-k", "4"],
         cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=60, check=True,
     )  # fmt: skip
     for line in ran.stdout.splitlines():
@@ -112,7 +112,7 @@ def killed_everywhere(folder, *arguments):
         ("in.png -o old.png --force --preserve", "old.png"),
         ("in.png -o link.png --force", "real.png"),
         ("in.png -o a.gif", "a.gif"),
-        ("in.png -i -k 4", "in.png"),
+        ("in.png -i", "in.png"),
     ],
 )
 def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(
@@ -155,39 +155,71 @@ def test_without_hard_links_a_kill_may_leave_an_empty_new_file(tmp_path):
         assert rest in (was, was | {"in-kq.png": b""}, complete), step
 
 
+# Run kquant in a child for each line, and kill it after so many seconds; Python's own
+# start, in which nothing can be lost, is the same for all of them.
+KILLED_IN_TIME = """
+import os, signal, sys, time
+from kquant import cli
+for seconds in map(float, sys.stdin):
+    child = os.fork()
+    if not child:
+        os._exit(cli.main(sys.argv[1:]))
+    if seconds:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
 def test_a_kill_at_any_time_leaves_the_old_file_or_the_new_one(tmp_path):
     original = png(1, 300, 400)
     path = tmp_path / "big.png"
-    path.write_bytes(original)
+    process = start(
+        "-q", "-i", "big.png", cwd=tmp_path, script=KILLED_IN_TIME,
+        stdin=subprocess.PIPE,
+    )  # fmt: skip
+
+    def run(seconds):
+        path.write_bytes(original)
+        process.stdin.write(b"%f\n" % seconds)
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
+    run(0)  # the first is slower
     began = time.monotonic()
-    assert finish(start("-i", "big.png", cwd=tmp_path))[0] == 0
+    assert run(0) == 0
     usual = time.monotonic() - began
     new = path.read_bytes()
     assert is_complete(new)
+    codes = set()
     for i in range(20):
-        path.write_bytes(original)
-        process = start("-i", "big.png", cwd=tmp_path)
-        # The first half of the time is Python's own.
-        time.sleep(usual * (0.5 + i / 40))
-        process.kill()
-        finish(process)
+        codes.add(run(usual * (i + 1) / 20))
         unfinished, rest = split(held(tmp_path))
         assert len(unfinished) <= 1
         assert rest.keys() == {"big.png"}
         assert rest["big.png"] in (original, new)
         for name in unfinished:
             (tmp_path / name).unlink()
+    assert codes <= {0, -signal.SIGKILL}
+    assert -signal.SIGKILL in codes
+    assert finish(process) == (0, "")
 
 
 # ---- no room
 
-LIMITED = """
-import resource, sys
-from kquant import cli
-most = int(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-sys.exit(cli.main(sys.argv[2:]))
-"""
+
+@contextlib.contextmanager
+def limited(most):
+    """Let no file that this process writes grow beyond a size."""
+    import resource  # of POSIX
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
 
 WAYS = {
     "new": ("in.png -o a.png", "a.png", False),
@@ -197,9 +229,10 @@ WAYS = {
 
 
 @pytest.fixture(params=WAYS)
-def way(request, tmp_path):
+def way(request, tmp_path, monkeypatch):
     """A folder, arguments, and what is in the folder when they are done."""
     arguments, target, there = WAYS[request.param]
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "in.png").write_bytes(png(1))
     if there:
         (tmp_path / target).write_bytes(png(2))
@@ -207,18 +240,19 @@ def way(request, tmp_path):
 
 
 @pytest.mark.parametrize("part", [0, 0.5, 1])
-def test_a_file_that_may_not_be_so_long_is_not_begun(way, part):
+def test_a_file_that_may_not_be_so_long_is_not_begun(way, part, capsys):
     folder, arguments, target = way
     before = held(folder)
-    ran = start("1000000", *arguments, cwd=folder, script=LIMITED)
-    assert finish(ran)[0] == 0
+    with limited(1_000_000):
+        assert cli.main([*arguments, "--quiet"]) == 0
     whole = (folder / target).read_bytes()
     (folder / target).unlink()
     for name, content in before.items():
         (folder / name).write_bytes(content)
     most = max(0, round(part * len(whole)) - 1)
-    code, error = finish(start(most, *arguments, cwd=folder, script=LIMITED))
-    assert code == 1
+    with limited(most):
+        assert cli.main(arguments) == 1
+    error = capsys.readouterr().err
     assert error.startswith(f"kquant: {target}: cannot be written (")
     assert error.endswith("). Check the disk.\n")
     assert held(folder) == before
@@ -239,10 +273,10 @@ def small_disk(folder):
 
 
 @pytest.mark.parametrize("left", [0, 4096])
-def test_a_full_disk_loses_nothing(tmp_path, left):
+def test_a_full_disk_loses_nothing(tmp_path, left, capsys):
     disk = tmp_path / "disk"
     disk.mkdir()
-    with small_disk(disk):
+    with small_disk(disk), contextlib.chdir(disk):
         for i, name in enumerate(("in.png", "old.png")):
             (disk / name).write_bytes(png(i, 90, 120))
         room = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
@@ -251,13 +285,13 @@ def test_a_full_disk_loses_nothing(tmp_path, left):
         for arguments in (
             ["in.png"], ["in.png", "-f", "-o", "old.png"], ["-i", "in.png"],
         ):  # fmt: skip
-            code, error = finish(start(*arguments, cwd=disk))
-            assert code == 1
+            assert cli.main(arguments) == 1
+            error = capsys.readouterr().err
             assert error.count("\n") == 1
             assert ": cannot be written (No space left on device)." in error
             assert held(disk) == before
         (disk / "filler").unlink()
-        assert finish(start("-i", "in.png", cwd=disk))[0] == 0
+        assert cli.main(["-i", "in.png"]) == 0
         assert is_complete((disk / "in.png").read_bytes())
 
 
