@@ -26,8 +26,10 @@ def interleave(color):
 
 def count(pixels):
     """Distinct colours and counts, {(r, g, b): n}."""
-    colors, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
-    return {tuple(c): n for c, n in zip(colors.tolist(), counts.tolist(), strict=True)}
+    values = pixels.reshape(-1, 3).astype(np.int64) @ (1 << 16, 1 << 8, 1)
+    values, counts = np.unique(values, return_counts=True)
+    colors = np.stack([values >> shift & 255 for shift in (16, 8, 0)], axis=1)
+    return dict(zip(map(tuple, colors.tolist()), counts.tolist(), strict=True))
 
 
 def photo(seed, height=120, width=160, spread=40):

@@ -7,6 +7,7 @@ alone has its hash in kernel_check.golden, which .ci/run compares with what
 kernel_check.sh prints: compiling it for every level takes too long to do it here.
 """
 
+import functools
 import hashlib
 import sys
 
@@ -59,6 +60,7 @@ def scatter(height, width, salt):
     return (v >> np.uint32(24)).astype(np.int64)
 
 
+@functools.cache
 def draw(name, height=180, width=240):
     """Return a picture (H, W, 3) uint8."""
     y, x = np.mgrid[0:height, 0:width]

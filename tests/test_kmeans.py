@@ -100,7 +100,7 @@ def test_more_tries_never_end_higher(points, workers):
 def test_more_effort_gives_a_lower_error(k):
     errors = {"fast": 0, "balanced": 0, "best": 0}
     for seed in range(4):  # in sum: a single search may be lucky
-        picture = oracle.photo(seed, 150, 200)
+        picture = oracle.photo(seed, 90, 120)
         for effort in errors:
             errors[effort] += kquant.quantize(picture, k, effort=effort).mse
     assert errors["best"] <= errors["balanced"] * 1.002
