@@ -91,7 +91,7 @@ KILLED = Path(__file__).with_name("killed.py")
 def killed_everywhere(folder, *arguments):
     """Yield the step of each kill, and what was there then; the whole run first."""
     ran = subprocess.run(
-        [sys.executable, KILLED, *arguments, "-k", "4"],
+        [sys.executable, KILLED, *arguments, "-k4", "--effort=fast"],
         cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=60, check=True,
     )  # fmt: skip
     for line in ran.stdout.splitlines():
@@ -374,7 +374,7 @@ def test_of_two_that_just_start_one_wins(pair):
 def many(tmp_path):
     """A folder with pictures that take some time."""
     for i in range(12):
-        noise = np.random.default_rng(i).integers(0, 256, (300, 400, 3), np.uint8)
+        noise = np.random.default_rng(i).integers(0, 256, (200, 300, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / f"{i:02}.png", compress_level=0)
     return tmp_path
 
