@@ -113,6 +113,8 @@ def diffuse(image, palette, strength):
     one = 64
     entries = palette.astype(int) * one
     height, width, _ = image.shape
+    plain = oracle.nearest(image.reshape(-1, 3).astype(int) * one, entries)
+    plain = plain.reshape(height, width)
     errors = np.zeros((height + 1, width + 2, 3), int)
     indices = np.zeros((height, width), int)
     for y in range(height):
@@ -120,7 +122,7 @@ def diffuse(image, palette, strength):
         carry = np.zeros(3, int)
         for x in range(width)[::step]:
             at = image[y, x].astype(int) * one
-            nearest = oracle.nearest([at], entries)[0]
+            nearest = plain[y, x]
             if ((at - entries[nearest]) ** 2).sum() <= one * one // 4:
                 error = np.zeros(3, int)
             else:
