@@ -1,9 +1,9 @@
 """Run the command line and kill it at every step of writing a file: a script.
 
-``python killed.py [--no-links] ARGUMENT ...`` runs in a working directory with the
-directories ``before`` and ``work``. For every step of `kquant.disk` it makes ``work``
-what ``before`` is, runs kquant there in a child, which kills itself at this step, and
-prints a line of JSON: what the step was, and what each file then held.
+It reads lines of JSON, ``[folder, "--no-links"?, argument, ...]``. For every step of
+`kquant.disk` it makes ``folder/work`` what ``folder/before`` is, runs kquant there in a
+child, which kills itself at this step, and prints a line of JSON: what the step was,
+and what each file then held. An empty line is the end.
 """
 
 import errno
@@ -106,7 +106,8 @@ def held(folder):
     }
 
 
-def main(arguments):
+def kill_everywhere(arguments):
+    """Print a line for the whole run, and one for each step."""
     links = arguments[:1] != ["--no-links"]
     arguments = arguments[not links :]
     # Once here, for the modules that are imported only when they are needed.
@@ -135,4 +136,8 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    for line in sys.stdin:
+        folder, *arguments = json.loads(line)
+        os.chdir(folder)
+        kill_everywhere(arguments)
+        print(flush=True)

@@ -88,13 +88,21 @@ def finish(process):
 KILLED = Path(__file__).with_name("killed.py")
 
 
-def killed_everywhere(folder, *arguments):
+@pytest.fixture(scope="module")
+def killer():
+    """Start the process whose children are killed."""
+    with subprocess.Popen(
+        [sys.executable, KILLED], env=ENVIRONMENT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        yield process
+
+
+def killed_everywhere(killer, folder, *arguments):
     """Yield the step of each kill, and what was there then; the whole run first."""
-    ran = subprocess.run(
-        [sys.executable, KILLED, *arguments, "-k4", "--effort=fast"],
-        cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=60, check=True,
-    )  # fmt: skip
-    for line in ran.stdout.splitlines():
+    order = [str(folder), *arguments, "-k4", "--effort=fast"]
+    print(json.dumps(order), file=killer.stdin, flush=True)
+    for line in iter(killer.stdout.readline, "\n"):
         row = json.loads(line)
         files = {
             name: text if text.startswith("->") else bytes.fromhex(text)
@@ -116,7 +124,7 @@ def killed_everywhere(folder, *arguments):
     ],
 )
 def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(
-    tmp_path, arguments, target
+    killer, tmp_path, arguments, target
 ):
     before = tmp_path / "before"
     before.mkdir()
@@ -124,7 +132,7 @@ def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(
     (before / "old.png").write_bytes(OLD)
     (before / "real.png").write_bytes(OLD)
     (before / "link.png").symlink_to("real.png")
-    (_, complete), *kills = killed_everywhere(tmp_path, *arguments.split())
+    (_, complete), *kills = killed_everywhere(killer, tmp_path, *arguments.split())
     was = held(before) | {"link.png": "-> real.png"}
     assert is_complete(complete[target])
     assert complete == was | {target: complete[target]}
@@ -141,13 +149,13 @@ def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(
     assert {(False, False), (True, False), (False, True)} <= states
 
 
-def test_without_hard_links_a_kill_may_leave_an_empty_new_file(tmp_path):
+def test_without_hard_links_a_kill_may_leave_an_empty_new_file(killer, tmp_path):
     # FAT and some network disks: the name is taken first, then filled. What was
     # there before is safe all the same.
     before = tmp_path / "before"
     before.mkdir()
     (before / "in.png").write_bytes(png(1))
-    (_, complete), *kills = killed_everywhere(tmp_path, "--no-links", "in.png")
+    (_, complete), *kills = killed_everywhere(killer, tmp_path, "--no-links", "in.png")
     was = held(before)
     for step, files in kills:
         unfinished, rest = split(files)
