@@ -1,5 +1,6 @@
 #!/bin/sh
-# Build tests/kernel_check.c for a compiler and flags, run it, and print its hash.
+# Build tests/kernel_check.c for a compiler and flags, run it, and print its hash,
+# which is that of tests/kernel_check.golden on every machine and for every compiler.
 # Usage: tests/kernel_check.sh DIRECTORY [FLAG...]
 # Environment: CC, the compiler; RUN, an emulator to run the program with.
 set -eu

@@ -1,9 +1,9 @@
 """Run the command line and kill it at every step of writing a file: a script.
 
-``python killed.py [--no-links] ARGUMENT ...`` runs in a working directory with the
-directories ``before`` and ``work``. For every step of `kquant.disk` it makes ``work``
-what ``before`` is, runs kquant there in a child, which kills itself at this step, and
-prints a line of JSON: what the step was, and what each file then held.
+It reads lines of JSON, ``[folder, "--no-links"?, argument, ...]``. For every step of
+`kquant.disk` it makes ``folder/work`` what ``folder/before`` is, runs kquant there in a
+child, which kills itself at this step, and prints a line of JSON: what the step was,
+and what each file then held. An empty line is the end.
 """
 
 import errno
@@ -83,12 +83,18 @@ def without_links(*_):
 
 
 def run(arguments, steps, links):
-    """Run kquant in ./work, in silence; do not return."""
-    os.chdir("work")
+    """Run kquant here, in silence; do not return."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     disk.os = System(steps, links)
     disk.open = lambda *arguments: File(os.fdopen(*arguments), steps)
     os._exit(cli.main([*arguments, "--threads", "1"]))
+
+
+def begin():
+    """Make ./work what ./before is, and go there."""
+    shutil.rmtree("work", ignore_errors=True)
+    shutil.copytree("before", "work", symlinks=True)
+    os.chdir("work")
 
 
 def held(folder):
@@ -101,13 +107,17 @@ def held(folder):
     }
 
 
-def main(arguments):
+def kill_everywhere(arguments):
+    """Print a line for the whole run, and one for each step."""
     links = arguments[:1] != ["--no-links"]
     arguments = arguments[not links :]
+    # Once here, for the modules that are imported only when they are needed.
+    begin()
+    cli.main([*arguments, "--quiet", "--threads", "1"])
+    os.chdir("..")
     last = 0
     while True:
-        shutil.rmtree("work", ignore_errors=True)
-        shutil.copytree("before", "work", symlinks=True)
+        begin()
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
@@ -117,7 +127,8 @@ def main(arguments):
             names = pipe.read().splitlines()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         step = names[-1] if status == -signal.SIGKILL else "complete"
-        print(json.dumps({"step": step, "status": status, "held": held(Path("work"))}))
+        print(json.dumps({"step": step, "status": status, "held": held(Path())}))
+        os.chdir("..")
         if last == 0:  # this one was for the number of steps
             total = len(names)
         if last == total:
@@ -126,4 +137,8 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    for line in sys.stdin:
+        folder, *arguments = json.loads(line)
+        os.chdir(folder)
+        kill_everywhere(arguments)
+        print(flush=True)

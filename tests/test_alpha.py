@@ -73,7 +73,7 @@ def test_pixels_get_the_nearest_entry_over_black_and_white(image, colors):
 
 @pytest.mark.parametrize("colors", [1, 2, 16, 100, 256])
 def test_sprites(level, colors):
-    image = sprite(colors)
+    image = sprite(colors, 60, 80)
     q = kquant.quantize(image, colors)
     check(image, q, colors)
     if colors > 2:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from kquant.cli import console
+from kquant.cli import main as cli
 from kquant.cli.outcome import Totals
 
 pty = pytest.importorskip("pty", reason="terminals of POSIX")
@@ -48,7 +49,7 @@ def on_terminal(folder, *arguments, without_rich=False, **environment):
     return shown.decode(), process.wait(timeout=60)
 
 
-NAMES = "a.png", "b.png", "c.png", "bad.png"
+NAMES = "-k9", "a.png", "b.png", "c.png", "bad.png"
 
 
 @pytest.mark.parametrize("without_rich", [False, True])
@@ -85,7 +86,7 @@ def test_one_file_needs_no_line(folder):
     assert "\x1b" not in shown
 
 
-def test_a_pipe_gets_text_alone(folder):
+def test_a_pipe_gets_text_alone(folder, capsys, monkeypatch):
     ran = subprocess.run(
         [sys.executable, "-m", "kquant", *NAMES],
         cwd=folder, capture_output=True, text=True,
@@ -94,11 +95,10 @@ def test_a_pipe_gets_text_alone(folder):
     assert "\x1b" not in ran.stderr
     assert "\r" not in ran.stderr
     assert len(ran.stderr.splitlines()) == 5
-    forced = subprocess.run(
-        [sys.executable, "-m", "kquant", "bad.png"], cwd=folder,
-        capture_output=True, text=True, env=os.environ | {"FORCE_COLOR": "1"},
-    )  # fmt: skip
-    assert forced.stderr.startswith("\x1b[31mkquant: bad.png")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.chdir(folder)
+    assert cli.main(["bad.png"]) == 1
+    assert capsys.readouterr().err.startswith("\x1b[31mkquant: bad.png")
 
 
 def test_an_image_is_not_written_to_a_terminal(folder):
@@ -109,13 +109,11 @@ def test_an_image_is_not_written_to_a_terminal(folder):
         assert "PNG\r\n" not in shown
 
 
-def test_verbose_says_more(folder):
-    ran = subprocess.run(
-        [sys.executable, "-m", "kquant", "a.png", "-v", "-k", "9"],
-        cwd=folder, capture_output=True, text=True,
-    )  # fmt: skip
+def test_verbose_says_more(folder, capsys):
+    assert cli.main([str(folder / "a.png"), "-v", "-k", "9"]) == 0
     assert re.search(
-        r"quality \d+ of 100, \d+ iterations, converged, palette #", ran.stderr
+        r"quality \d+ of 100, \d+ iterations, converged, palette #",
+        capsys.readouterr().err,
     )
 
 

@@ -1,5 +1,7 @@
 """Dithering: right means, clean flats, the same for any threads and levels."""
 
+import functools
+
 import numpy as np
 import oracle
 import pytest
@@ -112,6 +114,8 @@ def diffuse(image, palette, strength):
     one = 64
     entries = palette.astype(int) * one
     height, width, _ = image.shape
+    plain = oracle.nearest(image.reshape(-1, 3).astype(int) * one, entries)
+    plain = plain.reshape(height, width)
     errors = np.zeros((height + 1, width + 2, 3), int)
     indices = np.zeros((height, width), int)
     for y in range(height):
@@ -119,7 +123,7 @@ def diffuse(image, palette, strength):
         carry = np.zeros(3, int)
         for x in range(width)[::step]:
             at = image[y, x].astype(int) * one
-            nearest = oracle.nearest([at], entries)[0]
+            nearest = plain[y, x]
             if ((at - entries[nearest]) ** 2).sum() <= one * one // 4:
                 error = np.zeros(3, int)
             else:
@@ -134,26 +138,39 @@ def diffuse(image, palette, strength):
     return indices
 
 
+@functools.cache  # one answer, which every level is compared with
+def diffused(colors, strength):
+    """Return a picture, a palette for it, and the indices that `diffuse` gives."""
+    image = oracle.photo(colors, 33, 41, spread=80)
+    palette = kquant.quantize(image, colors).palette
+    return image, palette, diffuse(image, np.asarray(palette), round(strength * 256))
+
+
 @pytest.mark.parametrize("colors", [2, 9, 60, 256])
 @pytest.mark.parametrize("strength", [1, 0.8, 0.25])
 def test_diffusion_is_that_of_floyd_and_steinberg(colors, strength, level):
-    image = oracle.photo(colors, 33, 41, spread=80)
-    palette = kquant.quantize(image, colors).palette
+    image, palette, expected = diffused(colors, strength)
     q = palette.map(image, dither=strength)
-    expected = diffuse(image, np.asarray(palette), round(strength * 256))
     assert np.array_equal(q.indices, expected)
+
+
+@functools.cache
+def diffused_in_bands():
+    """Return a picture, a palette for it, and indices: bands of 64 rows, led in."""
+    image = oracle.photo(3, 333, 21, spread=80)
+    palette = kquant.quantize(image, 12).palette
+    bands = []
+    for top in range(0, 333, 64):
+        lead = 4 if top else 0
+        part = image[top - lead : top + 64]
+        bands.append(diffuse(part, np.asarray(palette), 256)[lead:])
+    return image, palette, np.concatenate(bands)
 
 
 def test_bands_start_some_rows_early(level):
     """A band of 64 rows is what diffusion from four rows above it gives."""
-    image = oracle.photo(3, 333, 21, spread=80)
-    palette = kquant.quantize(image, 12).palette
-    q = palette.map(image, dither=1)
-    for top in range(0, 333, 64):
-        lead = 4 if top else 0
-        part = image[top - lead : top + 64]
-        expected = diffuse(part, np.asarray(palette), 256)[lead:]
-        assert np.array_equal(q.indices[top : top + 64], expected)
+    image, palette, expected = diffused_in_bands()
+    assert np.array_equal(palette.map(image, dither=1).indices, expected)
 
 
 def test_strength_scales_what_is_added():

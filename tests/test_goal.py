@@ -1,5 +1,6 @@
 """Goals: as few colours as a quality needs, as many as a size allows."""
 
+import functools
 import itertools
 import math
 import os
@@ -101,7 +102,8 @@ def test_quality_takes_the_fewest_colours_that_reach_it(quality, space):
 
 
 def test_more_quality_never_takes_fewer_colours():
-    sizes = [len(kquant.quantize(PHOTO, quality=q).palette) for q in range(5, 100, 10)]
+    image = PHOTO[::2, ::2]
+    sizes = [len(kquant.quantize(image, quality=q).palette) for q in range(5, 100, 10)]
     assert sizes == sorted(sizes)
     assert sizes[0] < 10
     assert sizes[-1] > 100
@@ -114,13 +116,19 @@ def test_every_pixel_has_the_nearest_entry():
     assert len(np.unique(np.asarray(q.palette), axis=0)) == len(q.palette)
 
 
+@functools.cache
+def on_one_thread(**goal):
+    """Return the result that others of the same goal are compared with."""
+    return kquant.quantize(PHOTO, threads=1, **goal)
+
+
 @pytest.mark.parametrize(
     ("option", "value"), [("min_psnr", 33.0), ("max_mse", 97.5), ("quality", 52)]
 )
 def test_the_goals_are_one(option, value):
     """33 dB are an MSE of 97.77, and a quality of not quite 52."""
     q = kquant.quantize(PHOTO, **{option: value})
-    assert abs(len(q.palette) - len(kquant.quantize(PHOTO, min_psnr=33).palette)) <= 1
+    assert abs(len(q.palette) - len(on_one_thread(min_psnr=33).palette)) <= 1
     assert q.mse <= 97.78
 
 
@@ -169,7 +177,7 @@ def test_goals_with_alpha_weights_and_locks():
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_do_not_matter(threads, monkeypatch):
-    one = kquant.quantize(PHOTO, quality=65, threads=1)
+    one = on_one_thread(quality=65)
     monkeypatch.setattr("kquant.fit.lloyd.THREAD_POINTS", 100)
     many = kquant.quantize(PHOTO, quality=65, threads=threads)
     assert np.array_equal(one.indices, many.indices)
@@ -196,13 +204,13 @@ def test_wrong_goals_are_refused(options):
 
 @pytest.fixture
 def source(tmp_path):
-    Image.fromarray(oracle.photo(7, 300, 400)).save(tmp_path / "in.png")
+    Image.fromarray(oracle.photo(7, 105, 140)).save(tmp_path / "in.png")
     return tmp_path / "in.png"
 
 
 @pytest.mark.parametrize("dither", [False, True])
 def test_max_bytes_takes_the_most_colours_that_fit(source, dither):
-    limits = (60_000, 30_000, 15_000)
+    limits = (8_000, 4_000, 2_000)
     reports = [
         kquant.quantize_file(
             source, source.with_name(f"{most}.png"), max_bytes=most, dither=dither

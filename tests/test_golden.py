@@ -2,23 +2,20 @@
 
 The pictures are drawn in integers, so that they are the same everywhere too. When a
 change to the search is meant to change palettes, `python tests/test_golden.py` prints
-the new table; law 3 then asks that it is the same on every machine again.
+the new table; law 3 then asks that it is the same on every machine again. The kernel
+alone has its hash in kernel_check.golden, which .ci/run compares with what
+kernel_check.sh prints: compiling it for every level takes too long to do it here.
 """
 
+import functools
 import hashlib
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import kquant
 from kquant import Histogram, Palette
-
-# What tests/kernel_check.sh prints, on every machine and for every compiler.
-KERNEL = "c86d97bbfa9c83ad"
 
 GOLDEN = {
     ("gradient", 16, "fast"): "3c529c38cf3868dd",
@@ -63,6 +60,7 @@ def scatter(height, width, salt):
     return (v >> np.uint32(24)).astype(np.int64)
 
 
+@functools.cache
 def draw(name, height=180, width=240):
     """Return a picture (H, W, 3) uint8."""
     y, x = np.mgrid[0:height, 0:width]
@@ -162,18 +160,6 @@ def test_they_are_for_any_tiling(tile):
     counted = sum(Histogram.from_image(part) for part in tiles[::-1])
     q = Palette.fit(counted, 64).map(picture)
     assert digest(q) == GOLDEN["photo", 64, "balanced"]
-
-
-@pytest.mark.skipif(
-    not (shutil.which("sh") and shutil.which("cc")),
-    reason="needs a shell and a C compiler named cc",
-)
-def test_the_kernel_alone_gives_its_golden_bytes(tmp_path):
-    script = Path(__file__).with_name("kernel_check.sh")
-    ran = subprocess.run(
-        ["sh", script, tmp_path], capture_output=True, text=True, check=True
-    )
-    assert ran.stdout.strip() == KERNEL
 
 
 if __name__ == "__main__":

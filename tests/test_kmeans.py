@@ -37,7 +37,7 @@ def problem(histogram, k, effort="balanced", *, locked=(), **changes):
 
 @pytest.fixture(scope="module")
 def histogram():
-    return Histogram.from_image(oracle.photo(1, 200, 300))
+    return Histogram.from_image(oracle.photo(1, 120, 160))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def workers():
 
 @pytest.mark.parametrize("k", [4, 32, 256])
 def test_iterations_reach_the_error_of_numpy(points, workers, k):
-    pixels = oracle.photo(1, 200, 300).reshape(-1, 3).astype(np.float32)
+    pixels = oracle.photo(1, 120, 160).reshape(-1, 3).astype(np.float32)
     lloyd = start(points, k, workers)
     centroids = lloyd.centroids[:, :3] / _kernel.ONE
     means = reference.lloyd(pixels, centroids, 10)
@@ -114,7 +114,7 @@ def test_more_tries_never_end_higher(histogram, points, workers):
 def test_more_effort_gives_a_lower_error(k):
     errors = {"fast": 0, "balanced": 0, "best": 0}
     for seed in range(4):  # in sum: a single search may be lucky
-        picture = oracle.photo(seed, 150, 200)
+        picture = oracle.photo(seed, 60, 80)
         for effort in errors:
             errors[effort] += kquant.quantize(picture, k, effort=effort).mse
     assert errors["best"] <= errors["balanced"] * 1.002
@@ -173,7 +173,7 @@ def test_locked_centroids_never_move(histogram, points, workers):
 
 
 def test_coarse_points_keep_weight_and_mean(points):
-    cells = Histogram.from_image(oracle.photo(1, 200, 300)).cells
+    cells = Histogram.from_image(oracle.photo(1, 120, 160)).cells
     assert (cells[0], cells[-1]) == (1, len(points))
     coarse = points.coarsened(cells, 500)
     assert 500 <= len(coarse) < len(points)
