@@ -1,21 +1,28 @@
 """The door to the command line: `python -m kquant` and the script `kquant`."""
 
+from __future__ import annotations
+
 import os
 import sys
 
+TYPE_CHECKING = False  # type checkers take it for True; typing itself is slow to import
+if TYPE_CHECKING:
+    from .cli.verbs import Command, Verb
+
 
 def main() -> int:
-    """Run the command line; the help at once, without what it does not need."""
+    """Run the command line, in a process that does nothing else."""
     _open_streams()
-    if sys.argv[1:] in (["-h"], ["--help"]):
-        from .cli.options import help_text
+    try:
+        from .cli.main import main as run
+    except KeyboardInterrupt:  # which `run` takes for itself
+        return 130
+    code = run(sys.argv[1:], _load)
+    os._exit(code)
 
-        try:
-            sys.stdout.write(help_text())
-            sys.stdout.flush()
-        except OSError:  # nobody reads it
-            sys.stdout = None
-        return 0
+
+def _load(verb: Verb) -> Command:
+    """Import what does the work, as suits a process that does nothing else."""
     import gc
     import signal
 
@@ -23,21 +30,12 @@ def main() -> int:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number and signal.getsignal(number) != signal.SIG_IGN:  # as nohup does
             signal.signal(number, _terminate)
-    if sys.argv[1:2] != ["bench"]:
-        # NumPy starts threads for matrices, of which there are none, and waits for
-        # them: a third of the time that a small picture takes.
+    if not verb.needs_blas:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.disable()  # which would look through all that is imported, many times
-    try:
-        from .cli.main import main as run
-    except KeyboardInterrupt:  # which `run` takes for itself
-        return 130
+    gc.disable()
+    command = verb.load()
     gc.enable()
-    code = run(sys.argv[1:])
-    # What Python does at its end takes a tenth of the time of a small picture.
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
+    return command
 
 
 def _terminate(number: int, frame: object) -> None:

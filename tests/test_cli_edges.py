@@ -161,10 +161,7 @@ def test_warnings_of_python_do_not_matter(folder, action, size):
     ],
 )
 def test_no_argument_breaks_the_line_or_the_terminal(folder, capsys, arguments, code):
-    try:
-        got = cli.main(arguments)
-    except SystemExit as exit_:
-        got = exit_.code
+    got = cli.main(arguments)
     out, err = capsys.readouterr()
     assert (got, out) == (code, "")
     assert is_one_line(err)
