@@ -1,5 +1,7 @@
 """The command line at its edges: pipes, warnings, odd names, interruptions."""
 
+import errno
+import io
 import os
 import signal
 import struct
@@ -85,6 +87,43 @@ def test_a_full_disk_under_stdout_is_one_line(folder, unbuffered, arguments):
         err = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 1
     assert is_one_line(err)
+
+
+class Unreadable(io.RawIOBase):
+    """What stdin may be: an end of a connection that broke."""
+
+    asked = 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self.asked += 1
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    raw = Unreadable()
+    stdin = io.TextIOWrapper(io.BufferedReader(raw))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    return raw
+
+
+def test_a_stdin_that_cannot_be_read_is_one_line(folder, unreadable, capsys):
+    assert cli.main(["-", "-o", "a.png"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "", "kquant: -: cannot be read (Input/output error). Check its mode.\n"
+    )  # fmt: skip
+    assert os.listdir() == ["in.png"]
+
+
+def test_stdin_is_left_alone_until_all_else_is_checked(folder, unreadable, capsys):
+    for wrong in (["-j", "0"], ["--json"], ["in-kq.png"], ["-k", "0"]):
+        assert cli.main(["-", "in.png", *wrong]) == 2
+        assert is_one_line(capsys.readouterr().err)
+    assert unreadable.asked == 0
 
 
 @posix

@@ -1,5 +1,6 @@
 """What a terminal shows, and what a pipe gets."""
 
+import errno
 import os
 import re
 import subprocess
@@ -145,3 +146,16 @@ def test_a_total_of_nothing_is_no_percentage():
     text = console._total(Totals(Counter(failed=2)))
     assert text.startswith("2 files: 2 failed; ")
     assert "%" not in text
+
+
+def test_a_report_that_cannot_be_written_on_stops_nothing(folder, monkeypatch, capsys):
+    def full(self, row):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("kquant.cli.report.Report.write", full)
+    assert cli.main(["a.png", "b.png", "--json=log.jsonl"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == (
+        "kquant: --json: cannot be written (No space left on device)."
+    )
+    assert {"a-kq.png", "b-kq.png"} <= {*os.listdir()}

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from .verbs import Command
 
 
-def load(verb: Verb) -> Command:
+def import_verb(verb: Verb) -> Command:
     """Import what does the work."""
     return verb.load()
 
 
 def main(
-    arguments: list[str] | None = None, load: Callable[[Verb], Command] = load
+    arguments: list[str] | None = None,
+    load: Callable[[Verb], Command] = import_verb,
 ) -> int:
     """Run the command line.
 
