@@ -3,8 +3,8 @@
 import glob
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import takewhile
+from typing import NamedTuple
 
 from ..files.decode import SUFFIXES
 from .options import UsageError
@@ -15,8 +15,7 @@ BESIDE, APART = "-kq.png", ".png"
 STREAM = "-"
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """An input, and the directory that its name is relative to in another one."""
 
     path: str
@@ -24,8 +23,7 @@ class Found:
     walked: bool = False
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One file to be read and one to be written; ``-`` are stdin and stdout."""
 
     source: str
@@ -37,8 +35,7 @@ class Job:
         return self.source != STREAM and _key(self.source) == _key(self.target)
 
 
-@dataclass(frozen=True)
-class Destination:
+class Destination(NamedTuple):
     """Where results go.
 
     Attributes

@@ -10,7 +10,7 @@ from ..errors import OutputExistsError, QualityError
 from .options import BAD_QUALITY, EXISTS, FAILED, NOT_SMALLER, WRONG_USAGE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Done:
     """A file that was quantized.
 
@@ -35,7 +35,7 @@ class Done:
         return self.report.status
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Failed:
     """A file that could not be read, quantized or written.
 
@@ -59,7 +59,7 @@ class Failed:
 Outcome: TypeAlias = Done | Failed
 
 
-@dataclass
+@dataclass(eq=False)
 class Totals:
     """Sums over the files so far."""
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import sys
 import time
 from typing import TextIO
@@ -37,6 +36,8 @@ class LiveLine:
 
     def show(self, totals: Totals) -> None:
         """Draw it, or draw it anew."""
+        import shutil  # which takes 4 ms, and few runs show a line
+
         columns = shutil.get_terminal_size().columns
         self._draw(self._text(totals)[: columns - 1])
         self._drawn = True
