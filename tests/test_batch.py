@@ -12,17 +12,9 @@ from PIL import Image
 
 import kquant
 from kquant.cli import main as cli
-from kquant.cli.inputs import (
-    Budget,
-    Job,
-    Where,
-    find_inputs,
-    half_of_memory,
-    memory_for,
-    plan,
-    run_all,
-)
+from kquant.cli.inputs import Destination, Job, choose_targets, find_inputs
 from kquant.cli.options import UsageError
+from kquant.cli.pool import Budget, half_of_memory, memory_for, run_all
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links are of POSIX")
 
@@ -49,7 +41,8 @@ def files():
 
 def jobs(names, recursive=False, **where):
     found = find_inputs(names, recursive=recursive)
-    return [(job.source, job.target) for job in plan(found, Where(**where))]
+    targets = choose_targets(found, Destination(**where))
+    return [(job.source, job.target) for job in targets]
 
 
 # ---- inputs

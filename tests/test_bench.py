@@ -2,15 +2,17 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import oracle
 import pytest
 from PIL import Image
 
-from kquant.bench import against_numpy as bench
-from kquant.bench import peers
+from kquant.bench import against_numpy, peers
 from kquant.cli import main as cli
+from kquant.cli.verbs import VERBS
 
 
 @pytest.fixture
@@ -47,26 +49,27 @@ def test_table_and_logs(pictures, tmp_path, capsys):
 
 
 def test_without_pictures_it_renders_one(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(bench, "render", lambda: oracle.photo(3, 60, 80))
+    monkeypatch.setattr(against_numpy, "render", lambda: oracle.photo(3, 60, 80))
     assert run("--log", str(tmp_path)) == 0
     assert "rendered" in capsys.readouterr().out
 
 
 def test_the_rendered_picture_is_always_the_same():
-    picture = bench.render(64, 96)
+    picture = against_numpy.render(64, 96)
     assert picture.shape == (64, 96, 3)
-    assert np.array_equal(picture, bench.render(64, 96))
+    assert np.array_equal(picture, against_numpy.render(64, 96))
     assert len(oracle.count(picture)) > 3000
 
 
 def test_it_fails_when_the_errors_differ(pictures, tmp_path, capsys, monkeypatch):
-    wrong = bench.reference.assign
+    reference = against_numpy.reference
+    right = reference.assign
 
     def worse(colors, centroids):
-        return np.where(np.arange(len(colors)) % 7, wrong(colors, centroids), 0)
+        return np.where(np.arange(len(colors)) % 7, right(colors, centroids), 0)
 
-    monkeypatch.setattr(bench.reference, "assign", worse)
-    monkeypatch.setattr(bench.reference.lloyd, "__defaults__", (None, worse))
+    monkeypatch.setattr(reference, "assign", worse)
+    monkeypatch.setattr(reference.lloyd, "__defaults__", (None, worse))
     assert run(*pictures, "--log", str(tmp_path)) == 1
     err = capsys.readouterr().err
     assert err.startswith("kquant: 1.png, 2.png: the errors")
@@ -81,19 +84,44 @@ def test_it_fails_when_the_errors_differ(pictures, tmp_path, capsys, monkeypatch
         (["--iterations", "0"], 2, "iterations"),
         (["--threads", "0"], 2, "threads must be"),
         (["--log", "nowhere"], 1, "directory does not exist"),
+        (["--iterations", "x"], 2, "--iterations must be a whole number, got 'x'"),
+        (["--peer"], 2, "unknown option --peer (did you mean --peers?)"),
+        (["--dither"], 2, "unknown option --dither. See kquant bench --help."),
     ],
 )
 def test_wrong_arguments_are_one_line(
     arguments, code, what, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench, "render", lambda: oracle.photo(3, 60, 80))
+    monkeypatch.setattr(against_numpy, "render", lambda: oracle.photo(3, 60, 80))
     assert run(*arguments) == code
     err = capsys.readouterr().err
     assert what in err
     assert err.startswith("kquant: ")
     assert len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_help_lists_its_options(capsys):
+    assert run("--help") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: kquant bench [OPTION ...] [IMAGE ...]\n")
+    for option in VERBS["bench"].options:
+        assert f"  {option.shown}" in out
+        assert option.help in out
+    assert max(map(len, out.splitlines())) < 80
+
+
+@pytest.mark.parametrize("module", ["against_numpy", "log", "numpy_kmeans", "peers"])
+def test_the_core_knows_of_no_terminal(module):
+    code = (
+        f"import sys, kquant.bench.{module}\n"
+        "print([name for name in sys.modules if name.startswith('kquant.cli')])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "[]\n"
 
 
 def test_peers_are_measured_beside_us(pictures, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """The command line, as a process: files, texts and exit codes."""
 
+import io
 import os
 import re
 import signal
@@ -242,15 +243,63 @@ def test_wrong_input_is_one_line_and_writes_nothing(
     (folder / "cut.png").write_bytes((folder / "in.png").read_bytes()[:5000])
     (folder / "dir.png").mkdir()
     before = sorted(os.listdir())
-    try:
-        got = cli.main(arguments)
-    except SystemExit as exit_:  # as argparse ends
-        got = exit_.code
+    assert cli.main(arguments) == code
     captured = capsys.readouterr()
-    assert got == code
     assert is_one_line(captured.err, *parts)
     assert captured.out == ""
     assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["palette", "in.png"], ""),
+        (["bensh", "in.png"], " (did you mean bench?)"),
+        (["benches", "--peers", "in.png"], " (did you mean bench?)"),
+        (["in"], " (did you mean in.png?)"),
+        (["sunsit", "in.png", "-f"], " (did you mean sunset.jpg?)"),
+        (["bencx", "in.png"], " (did you mean bench or benk.jpg?)"),
+        (["bensh", "--help"], " (did you mean bench?)"),
+        (["pa\x1b\nle", "in.png"], ""),
+    ],
+)
+def test_a_first_word_that_is_no_command_stops_everything(
+    folder, capsys, arguments, hint
+):
+    (folder / "sunset.jpg").touch()
+    if "bencx" in arguments:
+        (folder / "benk.jpg").touch()
+    before = sorted(os.listdir())
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    shown = arguments[0].replace("\x1b", r"\x1b").replace("\n", r"\n")
+    assert err == (
+        f"kquant: {shown}: no such command or file{hint}. See kquant --help.\n"
+    )
+    assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["palette.png", "./palette", "pal*", "pal[e]tte", "9999", "", "-"],
+)
+def test_a_first_word_that_may_be_a_file_stops_nothing_else(
+    folder, capsys, monkeypatch, first
+):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    assert cli.main([first, "in.png", "-k", "4"]) == 1
+    assert f"failed: {first}: " in capsys.readouterr().err
+    assert (folder / "in-kq.png").is_file()
+
+
+def test_a_file_without_an_ending_is_no_command(folder, capsys):
+    os.rename("in.png", "palette")
+    assert cli.main(["palette"]) == 0
+    assert (folder / "palette-kq.png").is_file()
+    assert cli.main(["-f", "nothing", "palette"]) == 1  # where no command stands
+    assert "failed: nothing: no such file" in capsys.readouterr().err
+    assert cli.main(["--", "nothing"]) == 1
 
 
 @posix
@@ -271,7 +320,7 @@ def test_too_little_memory_is_reported(folder, capsys, monkeypatch):
     def no_memory(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr("kquant.cli.run.quantize_file", no_memory)
+    monkeypatch.setattr("kquant.cli.run.convert", no_memory)
     assert cli.main(["in.png"]) == 1
     assert is_one_line(capsys.readouterr().err, "in.png: not enough memory")
 

@@ -1,5 +1,7 @@
 """The command line at its edges: pipes, warnings, odd names, interruptions."""
 
+import errno
+import io
 import os
 import signal
 import struct
@@ -15,6 +17,7 @@ from PIL import Image
 import kquant
 from kquant import Palette
 from kquant.cli import main as cli
+from kquant.settings import FIELDS
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and signals of POSIX")
 ENVIRONMENT = {
@@ -87,6 +90,43 @@ def test_a_full_disk_under_stdout_is_one_line(folder, unbuffered, arguments):
     assert is_one_line(err)
 
 
+class Unreadable(io.RawIOBase):
+    """What stdin may be: an end of a connection that broke."""
+
+    asked = 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self.asked += 1
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    raw = Unreadable()
+    stdin = io.TextIOWrapper(io.BufferedReader(raw))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    return raw
+
+
+def test_a_stdin_that_cannot_be_read_is_one_line(folder, unreadable, capsys):
+    assert cli.main(["-", "-o", "a.png"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "", "kquant: -: cannot be read (Input/output error). Check its mode.\n"
+    )  # fmt: skip
+    assert os.listdir() == ["in.png"]
+
+
+def test_stdin_is_left_alone_until_all_else_is_checked(folder, unreadable, capsys):
+    for wrong in (["-j", "0"], ["--json"], ["in-kq.png"], ["-k", "0"]):
+        assert cli.main(["-", "in.png", *wrong]) == 2
+        assert is_one_line(capsys.readouterr().err)
+    assert unreadable.asked == 0
+
+
 @posix
 def test_a_picture_can_come_through_a_pipe(folder):
     process = start("/dev/stdin", "-o", "a.png", cwd=folder, stdin=subprocess.PIPE)
@@ -115,7 +155,7 @@ def test_an_interruption_ends_with_130(folder, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kquant.cli.run.quantize_file", interrupt)
+    monkeypatch.setattr("kquant.cli.run.convert", interrupt)
     assert cli.main(["in.png"]) == 130
     assert capsys.readouterr() == ("", "")
 
@@ -161,10 +201,7 @@ def test_warnings_of_python_do_not_matter(folder, action, size):
     ],
 )
 def test_no_argument_breaks_the_line_or_the_terminal(folder, capsys, arguments, code):
-    try:
-        got = cli.main(arguments)
-    except SystemExit as exit_:
-        got = exit_.code
+    got = cli.main(arguments)
     out, err = capsys.readouterr()
     assert (got, out) == (code, "")
     assert is_one_line(err)
@@ -205,15 +242,17 @@ OPTIONS = {
 def test_every_option_reaches_the_library(folder, monkeypatch, arguments):
     asked = {}
 
-    def spy(source, target, **options):
-        asked.update(source=source, target=target, **options)
+    def spy(source, target, settings):
+        asked.update(source=source, target=target, **settings.given)
         raise kquant.ImageFileError(source, "stop", "Here")
 
-    monkeypatch.setattr("kquant.cli.run.quantize_file", spy)
+    monkeypatch.setattr("kquant.cli.run.convert", spy)
     assert cli.main(["in.png", *arguments.split()]) == 1
-    default = {"source": "in.png", "target": "in-kq.png", "threads": None}
+    default = {"source": "in.png", "target": "in-kq.png"}
     del asked["progress"]
-    assert asked == default | OPTIONS[arguments]
+    wanted = OPTIONS[arguments].items()
+    changed = {key: v for key, v in wanted if v is not FIELDS[key].default}
+    assert asked == default | changed
 
 
 def test_a_count_may_come_first_as_in_pngquant(folder, capsys):

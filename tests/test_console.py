@@ -1,9 +1,11 @@
 """What a terminal shows, and what a pipe gets."""
 
+import errno
 import os
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import oracle
 import pytest
@@ -24,14 +26,11 @@ def folder(tmp_path):
     return tmp_path
 
 
-def on_terminal(folder, *arguments, without_rich=False, **environment):
+def on_terminal(folder, *arguments, **environment):
     """Run with stderr on a terminal; return what it shows, and the exit code."""
-    code = "import sys; from kquant.__main__ import main\n"
-    if without_rich:
-        code += "sys.modules['rich.console'] = None\n"
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{code}sys.exit(main())", *arguments],
+        [sys.executable, "-m", "kquant", *arguments],
         cwd=folder, stdin=slave, stdout=slave, stderr=slave, close_fds=True,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100", **environment},
     )  # fmt: skip
@@ -52,12 +51,11 @@ def on_terminal(folder, *arguments, without_rich=False, **environment):
 NAMES = "-k9", "a.png", "b.png", "c.png", "bad.png"
 
 
-@pytest.mark.parametrize("without_rich", [False, True])
-def test_a_live_line_shows_how_far_it_is(folder, without_rich):
-    shown, code = on_terminal(folder, *NAMES, without_rich=without_rich)
+def test_a_live_line_shows_how_far_it_is(folder):
+    shown, code = on_terminal(folder, *NAMES)
     assert code == 1
     line = r"3/4  saved 0\.1 MB  \d+:\d\d left  c\.png"
-    assert re.search(line, shown)
+    assert re.search(rf"\r\x1b\[K{line}\r\x1b\[K", shown)
     assert "\x1b[31mfailed: bad.png: not an image" in shown  # in red
     assert "4 files: 3 written, 1 failed" in shown
 
@@ -117,6 +115,44 @@ def test_verbose_says_more(folder, capsys):
     )
 
 
+def test_verbose_says_what_was_asked_for(folder):
+    many = [sys.executable, "-m", "kquant", "a.png", "b.png", "-v", "--dry-run"]
+    asked = ["--bits", "5,6,5", "--space=lab", "--dither", "--out-dir", "\x1b[1m"]
+    for more, settings in (
+        ([], "dry_run=True"),
+        (asked, "dry_run=True, bits=(5, 6, 5), space=lab, "
+                r"dither=floyd-steinberg, out_dir=\x1b[1m"),
+    ):  # fmt: skip
+        ran = subprocess.run([*many, *more], cwd=folder, capture_output=True, text=True)
+        assert ran.stderr.splitlines()[0] == f"settings: {settings}"
+    ran = subprocess.run([*many, "-q"], cwd=folder, capture_output=True, text=True)
+    assert ran.stderr == ""
+
+
+def test_verbose_shows_where_what_nobody_expects_comes_from(folder, monkeypatch):
+    def fail(*arguments, **options):
+        raise ZeroDivisionError("odd")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("kquant.cli.run.convert", fail)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["a.png", "-v"])
+
+
 def test_a_total_of_nothing_is_no_percentage():
-    text = console._total(Totals(files=2))
+    text = console._total(Totals(Counter(failed=2)))
+    assert text.startswith("2 files: 2 failed; ")
     assert "%" not in text
+
+
+def test_a_report_that_cannot_be_written_on_stops_nothing(folder, monkeypatch, capsys):
+    def full(self, row):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("kquant.cli.report.Report.write", full)
+    assert cli.main(["a.png", "b.png", "--json=log.jsonl"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == (
+        "kquant: --json: cannot be written (No space left on device)."
+    )
+    assert {"a-kq.png", "b-kq.png"} <= {*os.listdir()}

@@ -25,7 +25,7 @@ import pytest
 from PIL import Image, features
 
 from kquant.cli import main as cli
-from kquant.cli.console import printable
+from kquant.cli.messages import printable
 
 DOCS = Path(__file__).parent.parent / "docs" / "faults.md"
 

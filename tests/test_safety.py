@@ -167,7 +167,7 @@ def test_without_hard_links_a_kill_may_leave_an_empty_new_file(killer, tmp_path)
 # start, in which nothing can be lost, is the same for all of them.
 KILLED_IN_TIME = """
 import os, signal, sys, time
-from kquant import cli
+from kquant.cli import main as cli
 for seconds in map(float, sys.stdin):
     child = os.fork()
     if not child:

@@ -7,10 +7,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ..fit.problem import EFFORTS
 from ..pipeline import quantize
@@ -19,6 +21,8 @@ from .numpy_kmeans import assign
 # Pillow image and number of colours -> anything that as_rgb() makes an image of.
 Method: TypeAlias = Callable[[Any, int], Any]
 
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+
 RUNS, LONG = 5, 2.0  # the median of so many; once is enough above so many seconds
 
 
@@ -26,13 +30,9 @@ def find_methods(threads: int) -> dict[str, Method]:
     """Return the methods that can run here, ours first; none of them dithers."""
     methods: dict[str, Method] = {}
     for effort in EFFORTS:
-        methods[f"kquant {effort}"] = lambda image, k, effort=effort: quantize(
-            image, k, effort=effort, threads=threads
-        ).to_pillow()
+        methods[f"kquant {effort}"] = partial(_kquant, effort=effort, threads=threads)
     for name, number in (("median cut", 0), ("max coverage", 1), ("octree", 2)):
-        methods[f"Pillow {name}"] = lambda image, k, number=number: image.quantize(
-            k, method=number, dither=0
-        )
+        methods[f"Pillow {name}"] = partial(_pillow, method=number)
     if find_spec("imagequant"):
         methods["imagequant"] = _imagequant
     if shutil.which("pngquant"):
@@ -44,13 +44,21 @@ def find_methods(threads: int) -> dict[str, Method]:
     return methods
 
 
+def _kquant(image: Any, k: int, *, effort: str, threads: int) -> Any:
+    return quantize(image, k, effort=effort, threads=threads).to_pillow()
+
+
+def _pillow(image: Any, k: int, *, method: int) -> Any:
+    return image.quantize(k, method=method, dither=0)
+
+
 def _imagequant(image: Any, k: int) -> Any:
     import imagequant
 
     return imagequant.quantize_pil_image(image, dithering_level=0, max_colors=k)
 
 
-def _pngquant(image: Any, k: int) -> np.ndarray:
+def _pngquant(image: Any, k: int) -> Pixels:
     """Run the program on a file: its time is that of the process, with both files."""
     from ..files.decode import read_pixels
 
@@ -68,12 +76,13 @@ def _opencv(threads: int) -> Method:
 
     cv2.setNumThreads(threads)
 
-    def run(image: Any, k: int) -> np.ndarray:
+    def run(image: Any, k: int) -> Pixels:
         pixels = np.asarray(image).reshape(-1, 3).astype(np.float32)
         stop = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 20, 1.0)
         start = cv2.KMEANS_PP_CENTERS
         _, labels, centers = cv2.kmeans(pixels, k, None, stop, 1, start)
-        return np.rint(centers).astype(np.uint8)[labels.ravel()]
+        colors: Pixels = np.rint(centers).astype(np.uint8)[labels.ravel()]
+        return colors
 
     return run
 
@@ -83,10 +92,10 @@ def _sklearn(threads: int) -> Method:
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 
-    def run(image: Any, k: int) -> np.ndarray:
+    def run(image: Any, k: int) -> Pixels:
         pixels = np.asarray(image).reshape(-1, 3).astype(np.uint32)
         codes = pixels[:, 0] << 16 | pixels[:, 1] << 8 | pixels[:, 2]
-        codes, places, counts = np.unique(
+        codes, inverse, counts = np.unique(
             codes, return_inverse=True, return_counts=True
         )
         colors = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
@@ -94,14 +103,15 @@ def _sklearn(threads: int) -> Method:
         with threadpool_limits(threads):
             model = KMeans(min(k, len(codes)), n_init=1, random_state=0)
             model.fit(colors, sample_weight=counts)
-        palette = np.rint(model.cluster_centers_).clip(0, 255)
-        return palette.astype(np.uint8)[assign(colors, palette)][places]
+        palette: Pixels = np.rint(model.cluster_centers_).clip(0, 255).astype(np.uint8)
+        result: Pixels = palette[assign(colors, palette)][inverse]
+        return result
 
     return run
 
 
 def compare(
-    name: str, pixels: np.ndarray, k: int, methods: dict[str, Method]
+    name: str, pixels: Pixels, k: int, methods: dict[str, Method]
 ) -> list[dict[str, Any]]:
     """Run all methods on (H, W, 3) pixels, in turn: all suffer the same noise."""
     image = as_pillow_rgb(pixels)
@@ -128,7 +138,7 @@ def compare(
     ]
 
 
-def _mse(pixels: np.ndarray, result: np.ndarray) -> float:
+def _mse(pixels: Pixels, result: Pixels) -> float:
     differences = pixels.reshape(-1, 3).astype(np.int32) - result.reshape(-1, 3)
     return float((differences**2).sum(axis=1).mean())
 
@@ -151,19 +161,6 @@ def summarize(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return means
-
-
-def format_summary(means: list[dict[str, Any]]) -> str:
-    """Lay the means out as a table."""
-    lines = [
-        f"{'method':30} {'time':>11} {'MSE above lowest':>17} {'worst picture':>14}"
-    ]
-    lines += [
-        f"{row['method']:30} {row['milliseconds']:8.1f} ms "
-        f"{row['percent_above_lowest']:15.1f} % {row['worst_percent']:12.1f} %"
-        for row in means
-    ]
-    return "\n".join(lines)
 
 
 def draw(means: list[dict[str, Any]], title: str, path: str) -> None:

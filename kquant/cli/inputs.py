@@ -1,31 +1,21 @@
-"""Many files: which ones, where each result goes, and several at a time."""
+"""Which files are meant, and where the result of each goes."""
 
 import glob
 import os
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import takewhile
-from typing import TypeVar
+from typing import NamedTuple
 
 from ..files.decode import SUFFIXES
 from .options import UsageError
-
-Result = TypeVar("Result")
 
 # What names end in beside their sources, and in a directory of their own.
 BESIDE, APART = "-kq.png", ".png"
 
 STREAM = "-"
 
-# Memory for a file: so much a pixel, from pictures whose pixels all differ, and for
-# what does not depend on them.
-BYTES_PER_PIXEL, BYTES_PER_FILE = 24, 48 << 20
 
-
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """An input, and the directory that its name is relative to in another one."""
 
     path: str
@@ -33,8 +23,7 @@ class Found:
     walked: bool = False
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One file to be read and one to be written; ``-`` are stdin and stdout."""
 
     source: str
@@ -46,8 +35,7 @@ class Job:
         return self.source != STREAM and _key(self.source) == _key(self.target)
 
 
-@dataclass(frozen=True)
-class Where:
+class Destination(NamedTuple):
     """Where results go.
 
     Attributes
@@ -106,7 +94,7 @@ def _plain_part(pattern: str) -> str:
     return os.sep.join(plain) or (os.sep if pattern.startswith(os.sep) else "")
 
 
-def plan(found: list[Found], where: Where) -> list[Job]:
+def choose_targets(found: list[Found], destination: Destination) -> list[Job]:
     """Say where each result goes, and refuse what would be lost or mixed up.
 
     Raises
@@ -114,49 +102,58 @@ def plan(found: list[Found], where: Where) -> list[Job]:
     UsageError
         If two results have one name, or one has the name of another one's input.
     """
-    asked = {"-o": where.output, "--out-dir": where.out_dir, "-i": where.in_place}
+    asked = {
+        "-o": destination.output,
+        "--out-dir": destination.out_dir,
+        "-i": destination.in_place,
+    }
     given = [name for name, value in asked.items() if value]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)}: give one place for the results")
-    if where.ext is not None and (where.output or where.in_place):
+    if destination.ext is not None and (destination.output or destination.in_place):
         raise UsageError("--ext has no effect with -o or -i: leave it out")
-    if where.output is not None and len(found) > 1:
+    if destination.output is not None and len(found) > 1:
         raise UsageError(
             f"-o names one file, but there are {len(found)} inputs: use --out-dir"
         )
-    if where.ext is not None and not os.path.splitext(f"name{where.ext}")[1]:
-        raise UsageError(f"--ext must end like -kq.png or .png, got {where.ext!r}")
+    if (
+        destination.ext is not None
+        and not os.path.splitext(f"name{destination.ext}")[1]
+    ):
+        raise UsageError(
+            f"--ext must end like -kq.png or .png, got {destination.ext!r}"
+        )
     jobs = [
-        Job(one.path, _target(one, where))
+        Job(one.path, _target(one, destination))
         for one in found
-        if not (one.walked and _is_result(one.path, where))
+        if not (one.walked and _is_result(one.path, destination))
     ]
     _check_conflicts(jobs)
     return jobs
 
 
-def _is_result(path: str, where: Where) -> bool:
+def _is_result(path: str, destination: Destination) -> bool:
     """Whether an earlier run left this file in the directory that is searched."""
-    if where.out_dir is not None:
+    if destination.out_dir is not None:
         return os.path.realpath(path).startswith(
-            os.path.join(os.path.realpath(where.out_dir), "")
+            os.path.join(os.path.realpath(destination.out_dir), "")
         )
-    ours = where.ext or BESIDE
-    return ours.startswith("-") and not where.in_place and path.endswith(ours)
+    ours = destination.ext or BESIDE
+    return ours.startswith("-") and not destination.in_place and path.endswith(ours)
 
 
-def _target(one: Found, where: Where) -> str:
-    if where.output is not None:
-        return where.output
-    if one.path == STREAM or where.in_place:
+def _target(one: Found, destination: Destination) -> str:
+    if destination.output is not None:
+        return destination.output
+    if one.path == STREAM or destination.in_place:
         return one.path
-    if where.out_dir is None:
-        return os.path.splitext(one.path)[0] + (where.ext or BESIDE)
+    if destination.out_dir is None:
+        return os.path.splitext(one.path)[0] + (destination.ext or BESIDE)
     relative = os.path.relpath(one.path, one.root or os.curdir)
     if relative.startswith(os.pardir):
         relative = os.path.basename(one.path)
     stem = os.path.splitext(relative)[0]
-    return os.path.join(where.out_dir, stem + (where.ext or APART))
+    return os.path.join(destination.out_dir, stem + (destination.ext or APART))
 
 
 def _key(path: str) -> str:
@@ -181,70 +178,3 @@ def _check_conflicts(jobs: list[Job]) -> None:
                 f"the result of {job.source}, {job.target}, is an input too: use "
                 "another --ext or --out-dir"
             )
-
-
-# ---- several at a time
-
-
-class Budget:
-    """Memory that jobs share: each waits until its part is free.
-
-    Parameters
-    ----------
-    total : int
-        Bytes. A job that needs more than all runs alone.
-    """
-
-    def __init__(self, total: int) -> None:
-        self._total, self._used = total, 0
-        self._changed = threading.Condition()
-
-    def run(self, size: int, function: Callable[[], Result]) -> Result:
-        """Call a function that needs so many bytes, once they are there."""
-        size = min(size, self._total)
-        with self._changed:
-            self._changed.wait_for(lambda: self._used + size <= self._total)
-            self._used += size
-        try:
-            return function()
-        finally:
-            with self._changed:
-                self._used -= size
-                self._changed.notify_all()
-
-
-def half_of_memory() -> int:
-    """Bytes: half of what the machine has, or 1 GB where it does not say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, ValueError, OSError):
-        return 1 << 30
-
-
-def memory_for(pixels: int) -> int:
-    """Bytes that an image of so many pixels may need."""
-    return pixels * BYTES_PER_PIXEL + BYTES_PER_FILE
-
-
-def run_all(
-    jobs: list[Job],
-    work: Callable[[Job], Result],
-    at_a_time: int,
-    stop: threading.Event,
-) -> Iterator[Result]:
-    """Do all jobs, several at a time; results come in the order of the jobs.
-
-    Whoever leaves the loop early, also by Ctrl-C, ends what runs: `stop` is set, which
-    `work` is to look at.
-    """
-    if at_a_time == 1:
-        yield from map(work, jobs)
-        return
-    pool = ThreadPoolExecutor(at_a_time, "kquant-file")
-    try:
-        futures = [pool.submit(work, job) for job in jobs]
-        for future in futures:
-            yield future.result()
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)

@@ -1,122 +1,94 @@
-"""The command line: arguments in; files, a summary or one line of trouble out."""
+"""The door of the command line: arguments in, an exit code out.
 
-import contextlib
+Texts are answered with what is imported here, which is next to nothing; the module
+that does the work is imported once there is work.
+"""
+
+from __future__ import annotations
+
 import os
 import sys
-import warnings
-from typing import Any
 
 from ..errors import InvalidTypeError, InvalidValueError, KquantError
-from .console import Console, complain
-from .options import UsageError, full_help, help_text, parse
-from .outcome import FAILED, INTERRUPTED, USAGE, Totals
-from .run import Run, silence
+from .messages import complain
+from .options import FAILED, INTERRUPTED, WRONG_USAGE, UsageError
+from .parse import parse
+from .streams import flush, silence
+from .texts import text_asked_for
+from .verbs import QUANTIZE, Verb, choose_verb
+
+TYPE_CHECKING = False  # as in `options`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .verbs import Command
 
 
-def main(arguments: list[str] | None = None) -> int:
+def import_verb(verb: Verb) -> Command:
+    """Import what does the work."""
+    return verb.load()
+
+
+def main(
+    arguments: list[str] | None = None,
+    load: Callable[[Verb], Command] = import_verb,
+) -> int:
     """Run the command line.
 
     Parameters
     ----------
     arguments : list of str, optional
         By default those of the process.
+    load : callable, optional
+        Imports what a command does; the process may have to be prepared for it.
 
     Returns
     -------
     int
-        The exit code (`kquant.cli.options` lists them).
+        The exit code (`kquant.cli.options` lists them). The standard streams have been
+        flushed.
     """
     if arguments is None:
         arguments = sys.argv[1:]
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # those of libraries are not for users
-            return _run(arguments)
+        code = _obey(arguments, load)
+        sys.stdout.flush()  # here, where what goes wrong can be handled
     except KeyboardInterrupt:
-        return INTERRUPTED
+        code = INTERRUPTED
     except OSError as error:  # of printing: those of files are KquantErrors
         silence(sys.stdout)
-        if isinstance(error, BrokenPipeError):
-            return 0  # nobody reads what we print: no reason to complain
-        return complain(f"standard output: {error.strerror}. Check the disk.", FAILED)
+        code = 0  # nobody reads what we print: no reason to complain
+        if not isinstance(error, BrokenPipeError):
+            code = complain(
+                f"standard output: {error.strerror}. Check the disk.", FAILED
+            )
     finally:
-        try:
-            sys.stderr.flush()
-        except OSError:
-            silence(sys.stderr)
+        flush(sys.stdout)
+        flush(sys.stderr)
+    return code
 
 
-def _run(arguments: list[str]) -> int:
+def _obey(arguments: list[str], load: Callable[[Verb], Command]) -> int:
+    """Do what the arguments say; say what is wrong with them or with the files."""
+    verb = QUANTIZE
     try:
-        if arguments[:1] == ["bench"]:
-            from ..bench.against_numpy import main as bench
+        verb, words = choose_verb(arguments)
+        values, names = parse(words, verb.options, os.path.exists)
+        text = text_asked_for(verb, values)
+        if text is not None:
+            sys.stdout.write(text)
+            return 0
+        if verb.needs_files and not names:
+            raise UsageError("no FILE was given")
+        import warnings  # which texts do without
 
-            return bench(arguments[1:])
-        return _dispatch(arguments)
-    except UsageError as error:
-        return complain(f"{error}. See kquant --help.", USAGE)
-    except (InvalidValueError, InvalidTypeError) as error:
-        return complain(f"{error}. See kquant --help.", USAGE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of libraries are not for users
+            return load(verb)(values, names)
+    except (UsageError, InvalidValueError, InvalidTypeError) as error:
+        return complain(f"{error}. See {verb.prog} --help.", WRONG_USAGE)
     except KquantError as error:
         return complain(str(error), FAILED)
-    finally:
-        if sys.stdout is not None:
-            sys.stdout.flush()  # here, where what goes wrong can be handled
-
-
-def _dispatch(arguments: list[str]) -> int:
-    values, names = parse(arguments, os.path.exists)
-    if "help" in values:
-        print(help_text(), end="")
-    elif "help_all" in values:
-        print(full_help(), end="")
-    elif "version" in values:
-        from .. import __version__
-
-        print(f"kquant {__version__}")
-    elif "print_completion" in values:
-        from .texts import completion
-
-        print(completion(values["print_completion"]), end="")
-    elif "print_man" in values:
-        from .. import __version__
-        from .texts import man_page
-
-        print(man_page(__version__), end="")
-    elif not names:
-        raise UsageError("no FILE was given")
-    else:
-        return _quantize(values, names)
-    return 0
-
-
-def _quantize(values: dict[str, Any], names: list[str]) -> int:
-    run = Run(values, names)
-    totals = Totals()
-    console = Console(
-        len(run.jobs),
-        quiet="quiet" in values,
-        verbose="verbose" in values,
-        color="no_color" not in values,
-        live=values.get("progress") != "never",
-        report=values.get("json"),
-    )
-    try:
-        for outcome in run.outcomes():
-            totals.add(outcome)
-            console.show(outcome, totals)
-            if outcome.error is not None and "fail_fast" in values:
-                break
-        console.finish(totals)
-    except KeyboardInterrupt:
-        console.finish(totals)
-        raise
-    finally:
-        console.close()
-    code = totals.exit_code(
-        skipping_is_failure="min_saving" in values, skips_ok="skips_ok" in values
-    )
-    return code or (FAILED if console.failed else 0)
