@@ -164,13 +164,7 @@ class Palette(Sequence["Color"]):
                 if weights is not None:
                     weighed = as_weights(weights, pixels.shape[:2])
                     histogram = weigh_pixels(pixels, weighed)
-            clusters = solve_protected(
-                settings.problem(histogram, counted),
-                settings.protection,
-                counted,
-                workers,
-            ).clusters
-        return cls._counted(clusters.colors, clusters.counts)
+            return fit_palette(histogram, counted, settings, workers)
 
     @classmethod
     def load(cls, path: PathLike) -> Palette:
@@ -326,7 +320,7 @@ class Palette(Sequence["Color"]):
         return ["#" + bytes(color).hex() for color in self._colors]
 
     def __array__(
-        self, dtype: npt.DTypeLike = None, copy: bool | None = None
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         if dtype is None or np.dtype(dtype) == np.uint8:
             return self._colors.copy() if copy else self._colors
@@ -376,6 +370,18 @@ class Palette(Sequence["Color"]):
     def __repr__(self) -> str:
         shown = self.hex if len(self) <= 8 else [*self.hex[:7], "..."]
         return f"Palette({len(self)} colors: {' '.join(shown)})"
+
+
+def fit_palette(
+    histogram: Histogram, counted: Histogram, settings: Settings, workers: Workers
+) -> Palette:
+    """Find the palette for a histogram.
+
+    `histogram` may be weighted, `counted` has the pixels themselves.
+    """
+    problem = settings.problem(histogram, counted)
+    solution = solve_protected(problem, settings.protection, counted, workers)
+    return Palette._counted(solution.clusters.colors, solution.clusters.counts)
 
 
 def map_pixels(

@@ -19,6 +19,7 @@ F64: TypeAlias = npt.NDArray[np.float64]
 Bool: TypeAlias = npt.NDArray[np.bool_]
 Index: TypeAlias = npt.NDArray[np.intp]
 Size: TypeAlias = npt.NDArray[np.uintp]
+AnyFloat: TypeAlias = npt.NDArray[np.floating]
 AnyArray: TypeAlias = npt.NDArray[np.generic]
 
 ImageLike: TypeAlias = Image.Image | npt.ArrayLike

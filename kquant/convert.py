@@ -175,8 +175,10 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
     if target is None:
         name = Path(source_name(source))
         target = name.parent / f"{name.stem}-kq.png"
-    streamed = not isinstance(target, str | os.PathLike)
-    path = Path("output.png") if streamed else Path(target)
+    if isinstance(target, str | os.PathLike):
+        path, streamed = Path(target), False
+    else:
+        path, streamed = Path("output.png"), True
     check_format(path)
     if not streamed and (os.path.isdir(path.parent) or not settings.dry_run):
         check_target(path, force=settings.force)

@@ -307,14 +307,6 @@ class Settings:
         """Return the same settings with some others."""
         return Settings(**{**self.given, **changes})
 
-    def about(self, *what: str) -> FileOptions:
-        """Give the options about something that were given."""
-        return {  # type: ignore[return-value]
-            name: value
-            for name, value in self.given.items()
-            if FIELDS[name].about in what
-        }
-
     # ---- what the stages want
 
     @property

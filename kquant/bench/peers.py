@@ -44,7 +44,7 @@ def find_methods(threads: int) -> dict[str, Method]:
     return methods
 
 
-def _kquant(image: Any, k: int, *, effort: str, threads: int) -> Any:
+def _kquant(image: Any, k: int, *, effort: Any, threads: int) -> Any:
     return quantize(image, k, effort=effort, threads=threads).to_pillow()
 
 

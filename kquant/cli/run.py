@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator
 from io import BytesIO
 
-from .._palette import Palette
+from .._palette import Palette, fit_palette
 from ..color.histogram import Histogram
 from ..convert import FileReport, convert
 from ..errors import ImageFileError, KquantError, QualityError
 from ..files.decode import count_pixels_of, read_picture
 from ..files.disk import make_folder, read_file
 from ..files.disk import reading as errors_of
-from ..settings import FIT
+from ..parallel import Workers
 from .inputs import STREAM, Job
 from .options import UsageError
 from .outcome import Done, Failed, Outcome
@@ -63,9 +63,8 @@ class Run:
         self._stop.clear()
         if total is None:
             raise UsageError("no file can be read to make --shared-palette of")
-        return Palette.fit(
-            total, threads=request.threads, **request.settings.about(FIT)
-        )
+        with Workers(request.threads) as workers:
+            return fit_palette(total, total, request.settings, workers)
 
     def _count(self, job: Job) -> Histogram | None:
         def count() -> Histogram | None:

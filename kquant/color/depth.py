@@ -42,4 +42,5 @@ def rounded_colors(colors: U8, bits: tuple[int, ...]) -> U8:
     levels = (2 * colors.astype(np.int64) * most + 255) // 510
     rounded = ((2 * levels * 255 + most) // (2 * most)).astype(np.uint8)
     _, first = np.unique(rounded, axis=0, return_index=True)
-    return rounded[np.sort(first)]
+    distinct: U8 = rounded[np.sort(first)]
+    return distinct

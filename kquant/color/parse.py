@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from string import hexdigits
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from ..errors import InvalidTypeError, InvalidValueError
 from .pixels import image_palette, is_pillow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .._typing import U8, AnyArray, Color, Colors
 
 
@@ -82,10 +84,11 @@ def as_locked(colors: Colors | None, most: int) -> U8:
     return locked
 
 
-def _rows(colors: Colors, name: str) -> AnyArray:
+def _rows(colors: object, name: str) -> AnyArray:
     """Make an array of a sequence; if some colours have alpha, all get it."""
     try:
-        entries = [_parse_hex(c, name) if isinstance(c, str) else c for c in colors]
+        given = list(cast("Iterable[Any]", colors))
+        entries = [_parse_hex(c, name) if isinstance(c, str) else c for c in given]
         if len({len(entry) for entry in entries}) > 1:
             entries = [(*entry, 255) if len(entry) == 3 else entry for entry in entries]
         return np.array(entries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ..errors import InvalidTypeError, InvalidValueError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .._typing import U8, AnyArray, ImageLike
+    from .._typing import U8, AnyArray, AnyFloat, ImageLike
 
 
 def as_pixels(image: ImageLike) -> U8:
@@ -113,18 +113,21 @@ def _array_pixels(array: AnyArray) -> U8:
 def _as_bytes(array: AnyArray) -> U8:
     """Bring samples to 0..255: v / 257 of 16 bits, 255 v of floats, rounded."""
     if array.dtype == np.uint8:
-        return array
+        return cast("U8", array)
     if array.dtype.kind == "u":
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        wide = array.astype(np.uint32)
+        return ((wide + 128) // 257).astype(np.uint8)
     if array.dtype == bool:
         return array.astype(np.uint8) * np.uint8(255)
-    if not (array.min() >= 0 and array.max() <= 1):  # also refuses NaN
+    least, most = float(array.min()), float(array.max())
+    if not (least >= 0 and most <= 1):  # also refuses NaN
         raise InvalidValueError(
             "image of floats must be within 0..1 and without NaN, "
-            f"got {array.min():g}..{array.max():g}; divide by its maximum"
+            f"got {least:g}..{most:g}; divide by its maximum"
         )
-    scaled = array.astype(np.float32 if array.itemsize < 8 else np.float64)
-    return np.rint(scaled * 255).astype(np.uint8)
+    scaled: AnyFloat = array.astype(np.float32 if array.itemsize < 8 else np.float64)
+    bytes_: U8 = np.rint(scaled * 255).astype(np.uint8)
+    return bytes_
 
 
 def is_pillow(image: object) -> TypeGuard[Image.Image]:

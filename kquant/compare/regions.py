@@ -161,8 +161,8 @@ def _tiles(pixels: U8, entries: U8 | None = None) -> F64:
 def _squared(a: F64, b: F64) -> F64:
     """Squared distance of premultiplied colours, with alpha over black and white."""
     d = a - b
-    black = (d[..., :3] ** 2).sum(axis=-1)
+    black: F64 = (d[..., :3] ** 2).sum(axis=-1)
     if d.shape[-1] == 3:
         return black
-    white = ((d[..., :3] - d[..., 3:]) ** 2).sum(axis=-1)
+    white: F64 = ((d[..., :3] - d[..., 3:]) ** 2).sum(axis=-1)
     return (black + white) / 2

@@ -145,7 +145,8 @@ def read_pixels(path: PathLike) -> U8:
 def read_mask(path: PathLike, options: ReadOptions = DEFAULT) -> I64:
     """Decode an image file to (H, W) int64, the luma 0..255 of its pixels."""
     pixels = read_picture(path, options).pixels[..., :3].astype(np.int64)
-    return (pixels @ np.array([299, 587, 114]) + 500) // 1000
+    luma: I64 = (pixels @ np.array([299, 587, 114]) + 500) // 1000
+    return luma
 
 
 def read_palette(path: PathLike) -> U8:
@@ -177,12 +178,14 @@ def _opened(source: Source) -> Iterator[tuple[PathLike, BinaryIO, int]]:
     name = source_name(source)
     with contextlib.ExitStack() as stack:
         stack.enter_context(reading(name))
-        file = source
+        file: BinaryIO
         if isinstance(source, str | os.PathLike):
             file = stack.enter_context(open(source, "rb"))
             if file.seekable():
                 yield name, file, os.fstat(file.fileno()).st_size
                 return
+        else:
+            file = source
         content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ImageFileError(name, f"more than {MOST_BYTES:,} bytes", "Save it")

@@ -66,7 +66,9 @@ def png(content: Content, options: WriteOptions, workers: Workers) -> bytes:
         for name, data in chunks
     )  # fmt: skip
     return (
-        encoded if options.optimize is None else _optimized(encoded, content, options)
+        encoded
+        if options.optimize is None
+        else _optimized(encoded, options.optimize, fixed=content.fixed)
     )
 
 
@@ -133,12 +135,16 @@ def _deflate_part(rows: bytes, first: int, last: int, memory: int, block: int) -
     return b"".join(parts)
 
 
-def _optimized(encoded: bytes, content: Content, options: WriteOptions) -> bytes:
+def _optimized(encoded: bytes, level: int, *, fixed: bool) -> bytes:
     import oxipng
 
-    keep: dict[str, bool] = {}
-    if content.fixed:  # order and unused entries are part of what was asked for
-        keep = {"palette_reduction": False, "color_type_reduction": False}
-        keep |= {"bit_depth_reduction": False, "grayscale_reduction": False}
-    smaller = oxipng.optimize_from_memory(encoded, level=options.optimize, **keep)
+    smaller = oxipng.optimize_from_memory(
+        encoded,
+        level=level,
+        # The order and unused entries of a fixed palette are what was asked for.
+        palette_reduction=not fixed,
+        color_type_reduction=not fixed,
+        bit_depth_reduction=not fixed,
+        grayscale_reduction=not fixed,
+    )
     return min(encoded, smaller, key=len)

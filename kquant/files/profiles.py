@@ -51,6 +51,7 @@ def in_srgb(
         if keep and base == "RGB":
             return image, icc
         converted = ImageCms.applyTransform(colors, transform)
+        assert converted is not None  # as it is not done in place
     except Exception:  # of a damaged profile, or a Pillow without Little CMS
         notes.append("its colour profile cannot be used: taken as sRGB")
         return image, None

@@ -54,20 +54,20 @@ def parse_quality(quality: object) -> tuple[int, int]:
         least = int(match[1]) if match[2] and match[1] else 0
         most = int(match[3] or (100 if match[2] else match[1]))
     elif isinstance(quality, tuple | list) and len(quality) == 2:
-        least, most = quality
+        least, most = (_integer(value) for value in quality)
     elif hasattr(quality, "__index__") and not isinstance(quality, bool):
-        least, most = 0, quality
+        least, most = 0, _integer(quality)
     else:
         raise InvalidTypeError(
             "quality must be a number, a pair or a string as '65-80', "
             f"got {type(quality).__name__}"
         )
-    least, most = (
-        checks.integer("quality", value, allowed="of integers")
-        for value in (least, most)
-    )
     if not 0 <= least <= most <= 100:
         raise InvalidValueError(
             f"quality must be 0 <= MIN <= MAX <= 100, got {least}-{most}"
         )
     return least, most
+
+
+def _integer(value: object) -> int:
+    return checks.integer("quality", value, allowed="of integers")
