@@ -32,7 +32,21 @@ _HOMES = {
     "quantize_file": "convert",
 }
 
-__all__ = [*_HOMES]
+__all__ = [
+    "FileReport",
+    "Histogram",
+    "ImageFileError",
+    "IndexedImage",
+    "InvalidTypeError",
+    "InvalidValueError",
+    "KquantError",
+    "OutputExistsError",
+    "Palette",
+    "QualityError",
+    "Region",
+    "quantize",
+    "quantize_file",
+]
 
 TYPE_CHECKING = False  # type checkers take it for True; typing itself is slow to import
 if TYPE_CHECKING:
@@ -54,19 +68,21 @@ if TYPE_CHECKING:
     __version__: str
 
 
-def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # for which any name would exist
 
-        value: object = version("kquant")
-    elif name in _HOMES:
-        from importlib import import_module
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from importlib.metadata import version
 
-        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value  # the next time this function is not asked
-    return value
+            value: object = version("kquant")
+        elif name in _HOMES:
+            from importlib import import_module
+
+            value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value  # the next time this function is not asked
+        return value
 
 
 def __dir__() -> list[str]:

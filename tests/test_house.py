@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "kquant"
 
-# Each part may import what stands before it, and its own files; parts that stand side by
-# side do not know each other.
+# Each part may import what stands before it, and its own files; parts that stand side
+# by side do not know each other.
 FLOORS = [
     ["errors", "_kernel", "_typing"],
     ["checks"],
