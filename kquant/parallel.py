@@ -1,4 +1,4 @@
-"""How a call runs: on which instructions, on how many threads, reporting to whom."""
+"""How a call runs: on how many threads, reporting to whom."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from . import _kernel, checks
+from . import _simd, checks
 from .errors import InvalidTypeError, InvalidValueError
 
 if TYPE_CHECKING:
@@ -29,25 +29,6 @@ def allowed_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _choose_level() -> str | None:
-    """Obey KQUANT_SIMD, once, at import; return what is wrong with it.
-
-    To choose later would be a data race between threads, and to raise here would
-    make `import kquant` fail, so a wrong name is reported by the first call.
-    """
-    wanted = os.environ.get("KQUANT_SIMD", "")
-    levels = [name for name in _kernel.LEVELS if _kernel.use_level(name)]
-    if not wanted or (wanted in levels and _kernel.use_level(wanted)):
-        return None  # the last one that could be set is the best there is
-    known = f"this machine has {', '.join(levels)}"
-    return (
-        f"KQUANT_SIMD must be one of {', '.join(_kernel.LEVELS)}; {known}, got {wanted}"
-    )
-
-
-_wrong_level = _choose_level()
 
 
 def _resolve(threads: int | None) -> int:
@@ -87,8 +68,8 @@ class Workers:
     def __init__(
         self, threads: int | None = None, progress: Progress | None = None
     ) -> None:
-        if _wrong_level:
-            raise InvalidValueError(_wrong_level)
+        if _simd.WRONG_LEVEL:
+            raise InvalidValueError(_simd.WRONG_LEVEL)
         if progress is not None and not callable(progress):
             raise InvalidTypeError(
                 f"progress must be callable or None, got {type(progress).__name__}"

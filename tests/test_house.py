@@ -12,7 +12,7 @@ PACKAGE = ROOT / "kquant"
 # by side do not know each other.
 FLOORS = [
     ["errors", "_kernel", "_typing"],
-    ["checks"],
+    ["checks", "_simd"],
     ["parallel"],
     ["color"],
     ["fit", "files"],
