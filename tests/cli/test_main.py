@@ -75,7 +75,7 @@ def test_the_bare_form_writes_an_indexed_png_beside_the_input(folder):
 
 
 def test_it_runs_from_the_root_of_the_repository(folder):
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     ran = run(folder / "in.png", "-k", 8, "-o", folder / "out.png", cwd=root)
     assert (ran.returncode, ran.stdout) == (0, "")
     assert (folder / "out.png").is_file()

@@ -17,7 +17,7 @@ from kquant.cli.parse import parse
 from kquant.cli.texts import full_help, help_text
 from kquant.cli.verbs import VERBS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def take(text, exists=lambda name: False):

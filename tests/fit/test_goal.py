@@ -46,7 +46,7 @@ def test_mse_and_psnr_are_each_other_s_inverse():
 
 
 def test_the_guide_has_the_scale():
-    path = os.path.join(os.path.dirname(__file__), "..", "docs", "guide.md")
+    path = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "guide.md")
     with open(path, encoding="utf-8") as file:
         text = file.read()
     for quality, psnr in SCALE[1:]:
