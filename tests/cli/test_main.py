@@ -1,12 +1,12 @@
-"""The command line, as a process: files, texts and exit codes."""
+"""The command line: files, texts and exit codes."""
 
 import io
 import os
 import re
-import signal
+import struct
 import subprocess
 import sys
-import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,16 @@ import pytest
 from PIL import Image
 
 import kquant
+from kquant import Palette
 from kquant.cli import main as cli
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes are of POSIX")
+
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("PYTHONUNBUFFERED", "PYTHONWARNINGS")  # as users have it
+}
 
 
 def run(*arguments, cwd, **options):
@@ -110,23 +117,6 @@ def test_a_closed_pipe_is_no_problem(folder):
         os.close(writer)
     assert (ran.returncode, ran.stdout) == (0, b"")
     assert (folder / "in-kq.png").is_file()
-
-
-@posix
-def test_ctrl_c_ends_with_130_and_leaves_nothing(folder):
-    noise = np.random.default_rng(0).integers(0, 256, (3000, 3000, 3), np.uint8)
-    Image.fromarray(noise).save(folder / "big.bmp")
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import kquant.cli.main, sys\n"
-         "print('ready', flush=True)\nsys.exit(kquant.cli.main.main(['big.bmp']))"],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdout.readline() == b"ready\n"
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, b"", b"")
-    assert sorted(os.listdir(folder)) == ["big.bmp", "in.png"]
 
 
 @posix
@@ -344,78 +334,6 @@ def test_help_and_version(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options"),
-    [
-        (["--dither", "in.png"], {"dither": True}),
-        (["in.png", "--dither"], {"dither": True}),
-        (["--dither", "bayer:0.5", "in.png"], {"dither": "bayer:0.5"}),
-        (["--dither=0.25", "in.png"], {"dither": 0.25}),
-        (["--space", "oklab", "in.png"], {"space": "oklab"}),
-        (["in.png", "--lock", "#ff0000,0f0"], {"lock": ["#ff0000", "0f0"]}),
-        (["in.png", "--lock", "two.gpl,#123"], {"lock": ["#abc", "#def", "#123"]}),
-        (["--protect", "in.png"], {"max_error": 40}),
-        (["--protect", "60", "in.png"], {"max_error": 60}),
-        (
-            ["in.png", "--protect=60", "--protect-pixels", "9"],
-            {"max_error": 60, "protect_pixels": 9},
-        ),
-        (["in.png", "--palette", "two.gpl"], {"palette": ["#abc", "#def"]}),
-        (["in.png", "--palette", "#000,#fff"], {"palette": ["#000", "#fff"]}),
-        (
-            ["in.png", "--palette", "spectra6", "--dither"],
-            {"palette": kquant.Palette.named("spectra6"), "dither": True},
-        ),
-    ],
-)
-def test_options_are_those_of_the_library(folder, capsys, arguments, options):
-    kquant.Palette(["#abc", "#def"]).save(folder / "two.gpl")
-    assert cli.main([*arguments, "-k", "20"]) == 0
-    with Image.open("in.png") as image:
-        q = kquant.quantize(image, 20, **options)
-    with Image.open("in-kq.png") as image:
-        assert np.array_equal(np.asarray(image), q.indices)
-        assert np.array_equal(np.asarray(image.convert("RGB")), q.to_array())
-    name = "no" if q.dither == "none" else q.dither
-    assert f", {name} dithering\n" in capsys.readouterr().err
-
-
-def test_a_mask_weighs_the_pixels(folder):
-    mask = np.zeros((120, 160), np.uint8)
-    mask[:60] = 255
-    Image.fromarray(mask).save("mask.png")
-    assert cli.main(["in.png", "-k", "5", "--weights", "mask.png"]) == 0
-    with Image.open("in.png") as image:
-        palette = kquant.Palette.fit(np.asarray(image.convert("RGB"))[:60], 5)
-    assert kquant.Palette.load("in-kq.png") == palette
-
-
-def test_alpha_stays_and_its_hidden_color_is_chosen(folder):
-    image = np.zeros((8, 8, 4), np.uint8)
-    image[2:6, 2:6] = 200, 100, 50, 255
-    Image.fromarray(image).save("clear.png")
-    assert cli.main(["clear.png", "--transparent-rgb", "bleed"]) == 0
-    with Image.open("clear-kq.png") as written:
-        written = np.asarray(written.convert("RGBA"))
-    assert np.array_equal(written[..., 3], image[..., 3])
-    assert (written[..., :3] == (200, 100, 50)).all()
-
-
-def test_a_region_that_came_out_badly_is_warned_of(folder, capsys):
-    image = np.clip(oracle.photo(3, 200, 200) // 2 + 60, 0, 255).astype(np.uint8)
-    image[100:112, 60:72] = 255, 0, 0
-    Image.fromarray(image).save("patch.png")
-    assert cli.main(["patch.png", "-k", "4"]) == 0
-    error = capsys.readouterr().err.splitlines(keepends=True)[-1]
-    assert is_one_line(
-        error, "warning: patch.png: 12 x 12 pixels at 60,100 are off by", "#ff0000"
-    )
-    assert "--lock '#ff0000' or --protect" in error
-    for keep in (["--lock", "#ff0000"], ["--protect"], ["--quiet"]):
-        assert cli.main(["patch.png", "-k", "4", "-f", *keep]) == 0
-        assert "#ff0000 ->" not in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
     ("arguments", "code", "parts"),
     [
         (["--lock", "nocolor"], 2, ["lock colour 'nocolor' is not of the form"]),
@@ -448,3 +366,50 @@ def test_wrong_options_are_one_line_and_write_nothing(
     assert captured.out == ""
     assert is_one_line(captured.err, *parts)
     assert sorted(os.listdir()) == before
+
+
+def start(*arguments, cwd, environment=(), **streams):
+    return subprocess.Popen(
+        [sys.executable, "-m", "kquant", *arguments],
+        cwd=cwd,
+        env=ENVIRONMENT | dict(environment),
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams,
+    )
+
+
+def header(width, height):
+    """PNG file that promises a size."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))]
+    parts += [(b"IDAT", b"x")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data
+        + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("action", ["", "error", "always"])
+@pytest.mark.parametrize("size", [(10000, 9500), (20000, 20000)])
+def test_warnings_of_python_do_not_matter(folder, action, size):
+    (folder / "big.png").write_bytes(header(*size))
+    process = start("big.png", cwd=folder, environment={"PYTHONWARNINGS": action})
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, b"")
+    assert is_one_line(err.decode())
+    assert b"pixels" in err
+
+
+def test_a_count_may_come_first_as_in_pngquant(folder, capsys):
+    for arguments in (["16", "--", "in.png"], ["--nofs", "16", "in.png"]):
+        assert cli.main(["--force", *arguments]) == 0
+        assert len(Palette.load("in-kq.png")) == 16
+    os.rename("in.png", "16")  # a file of that name is a file
+    assert cli.main(["16"]) == 0
+    assert len(Palette.load("16-kq.png")) == 256
+
+
+@pytest.mark.parametrize("name", ["--quiet.png", "-h.png", " .png", "bench"])
+def test_after_two_dashes_anything_is_a_name(folder, capsys, name):
+    os.rename("in.png", name)
+    assert cli.main(["--", name]) == 0
+    assert (folder / (name.removesuffix(".png") + "-kq.png")).is_file()

@@ -4,22 +4,19 @@ import errno
 import io
 import os
 import signal
-import struct
 import subprocess
 import sys
 import time
-import zlib
 
+import numpy as np
 import oracle
 import pytest
 from PIL import Image
 
-import kquant
-from kquant import Palette
 from kquant.cli import main as cli
-from kquant.settings import FIELDS
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and signals of POSIX")
+
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
@@ -160,28 +157,6 @@ def test_an_interruption_ends_with_130(folder, monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def header(width, height):
-    """PNG file that promises a size."""
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))]
-    parts += [(b"IDAT", b"x")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data
-        + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in parts
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("action", ["", "error", "always"])
-@pytest.mark.parametrize("size", [(10000, 9500), (20000, 20000)])
-def test_warnings_of_python_do_not_matter(folder, action, size):
-    (folder / "big.png").write_bytes(header(*size))
-    process = start("big.png", cwd=folder, environment={"PYTHONWARNINGS": action})
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (1, b"")
-    assert is_one_line(err.decode())
-    assert b"pixels" in err
-
-
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -209,63 +184,21 @@ def test_no_argument_breaks_the_line_or_the_terminal(folder, capsys, arguments, 
     assert os.listdir() == ["in.png"]
 
 
-OPTIONS = {
-    "-k 7": {"colors": 7}, "-f": {"force": True}, "--seed -3": {"seed": -3},
-    "--effort best": {"effort": "best"}, "--threads 2": {"threads": 2},
-    "--space lab": {"space": "lab"}, "--dither": {"dither": "floyd-steinberg"},
-    "--dither 0.5": {"dither": 0.5}, "--dither=bayer:0.5": {"dither": "bayer:0.5"},
-    "--lock #123": {"lock": Palette(["#123"])},
-    "--palette #123,456": {"palette": Palette(["#123", "456"])},
-    "--protect": {"max_error": 40}, "--protect 9": {"max_error": 9},
-    "--protect-pixels 3 --protect=1": {"protect_pixels": 3, "max_error": 1},
-    "--transparent-rgb keep": {"transparent_rgb": "keep"},
-    "-Q 60-80": {"quality": "60-80"}, "--quality=-80": {"quality": "-80"},
-    "--min-psnr 30": {"min_psnr": 30}, "--max-mse 9": {"max_mse": 9},
-    "--max-bytes 1.5k": {"max_bytes": 1500}, "--bits 5,6,5": {"bits": (5, 6, 5)},
-    "--order hue": {"order": "hue"}, "--transparent-index last":
-    {"transparent_index": "last"}, "--icc keep": {"icc": "keep"},
-    "--frames first": {"frames": "first"}, "--max-pixels 2M": {"max_pixels": 2000000},
-    "--allow-truncated": {"allow_truncated": True}, "--strip": {"strip": True},
-    "--skip-if-larger": {"min_saving": 0}, "--min-saving 5": {"min_saving": 5},
-    "--preserve": {"preserve": True}, "--dry-run": {"dry_run": True},
-    # as pngquant has them
-    "-s 1": {"effort": "best"}, "--speed 4": {"effort": "balanced"},
-    "--speed=11": {"effort": "fast"}, "--nofs": {"dither": False},
-    "--ordered": {"dither": "bayer"}, "--floyd": {"dither": 1},
-    "--floyd=0.5": {"dither": 0.5}, "--posterize 3": {"bits": (5, 5, 5)},
-    "--map #fff": {"palette": Palette(["#fff"])},
-    "--transbug": {"transparent_index": "last"},
-}  # fmt: skip
+# ---- as a process
 
 
-@pytest.mark.parametrize("arguments", OPTIONS)
-def test_every_option_reaches_the_library(folder, monkeypatch, arguments):
-    asked = {}
-
-    def spy(source, target, settings):
-        asked.update(source=source, target=target, **settings.given)
-        raise kquant.ImageFileError(source, "stop", "Here")
-
-    monkeypatch.setattr("kquant.cli.run.convert", spy)
-    assert cli.main(["in.png", *arguments.split()]) == 1
-    default = {"source": "in.png", "target": "in-kq.png"}
-    del asked["progress"]
-    wanted = OPTIONS[arguments].items()
-    changed = {key: v for key, v in wanted if v is not FIELDS[key].default}
-    assert asked == default | changed
-
-
-def test_a_count_may_come_first_as_in_pngquant(folder, capsys):
-    for arguments in (["16", "--", "in.png"], ["--nofs", "16", "in.png"]):
-        assert cli.main(["--force", *arguments]) == 0
-        assert len(Palette.load("in-kq.png")) == 16
-    os.rename("in.png", "16")  # a file of that name is a file
-    assert cli.main(["16"]) == 0
-    assert len(Palette.load("16-kq.png")) == 256
-
-
-@pytest.mark.parametrize("name", ["--quiet.png", "-h.png", " .png", "bench"])
-def test_after_two_dashes_anything_is_a_name(folder, capsys, name):
-    os.rename("in.png", name)
-    assert cli.main(["--", name]) == 0
-    assert (folder / (name.removesuffix(".png") + "-kq.png")).is_file()
+@posix
+def test_ctrl_c_ends_with_130_and_leaves_nothing(folder):
+    noise = np.random.default_rng(0).integers(0, 256, (3000, 3000, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "big.bmp")
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import kquant.cli.main, sys\n"
+         "print('ready', flush=True)\nsys.exit(kquant.cli.main.main(['big.bmp']))"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline() == b"ready\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, b"", b"")
+    assert sorted(os.listdir(folder)) == ["big.bmp", "in.png"]

@@ -1,4 +1,4 @@
-"""Palettes in files and of devices; fixed palettes."""
+"""Palettes in files: ours, and those of other programs."""
 
 import numpy as np
 import oracle
@@ -8,7 +8,6 @@ from PIL.GimpPaletteFile import GimpPaletteFile
 
 import kquant
 from kquant import Palette
-from kquant.color.devices import DEVICES
 
 PHOTO = oracle.photo(9)
 MADE = Palette.fit(PHOTO, 23)
@@ -112,120 +111,3 @@ def test_files_that_are_not_there_or_have_no_palette(tmp_path):
         Palette.load(tmp_path / "rgb.png")
     with pytest.raises(kquant.ImageFileError, match="cannot write this format"):
         MADE.save(tmp_path / "a.xyz")
-
-
-# ---- devices
-
-
-@pytest.mark.parametrize("name", DEVICES)
-def test_device_palettes(name):
-    palette = Palette.named(name)
-    assert palette.hex == [f"#{c}" for c in DEVICES[name].written.split()]
-    assert len(set(palette)) == len(palette)
-    assert palette.matched.shape == (len(palette), 3)
-    assert DEVICES[name].source
-    q = palette.map(PHOTO, dither=True, space="oklab")
-    assert q.palette == palette
-    assert np.array_equal(q.to_array(), np.asarray(palette)[q.indices])
-
-
-def test_an_unknown_device_is_refused():
-    with pytest.raises(ValueError, match="must be one of bw, bwr, "):
-        Palette.named("epson")
-
-
-def test_matched_colors_decide_and_written_ones_are_written(tmp_path):
-    palette = Palette(["#000", "#fff", "#f00"], ["#000", "#999", "#9c484b"])
-    q = palette.map(PHOTO)
-    expected = oracle.nearest(PHOTO.reshape(-1, 3), palette.matched)
-    assert np.array_equal(q.indices.ravel(), expected)
-    distances = (PHOTO.astype(int) - palette.matched[q.indices]) ** 2
-    assert q.mse == pytest.approx(distances.sum(axis=2).mean())
-    q.save(tmp_path / "a.png")
-    with Image.open(tmp_path / "a.png") as image:
-        used = set(map(tuple, np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()))
-    assert used <= {(0, 0, 0), (255, 255, 255), (255, 0, 0)}
-    assert palette != Palette(["#000", "#fff", "#f00"])
-    assert palette[1:].matched.tolist() == palette.matched[1:].tolist()
-    with pytest.raises(ValueError, match="matched must have the shape"):
-        Palette(["#000"], ["#000", "#fff"])
-
-
-# ---- fixed palettes
-
-
-def forms():
-    colors = [(0, 0, 0), (255, 0, 0), (9, 9, 9), (255, 0, 0), (1, 254, 3)]
-    image = Image.new("P", (2, 2))
-    image.putpalette(bytes(sum(colors, ())))
-    return {
-        "tuples": colors,
-        "hex": [bytes(c).hex() for c in colors],
-        "array": np.array(colors),
-        "palette": Palette(colors),
-        "image": image,
-    }
-
-
-@pytest.mark.parametrize("form", ["tuples", "hex", "array", "palette", "image"])
-def test_a_fixed_palette_is_kept_bit_for_bit(form, level):
-    palette = forms()[form]
-    q = kquant.quantize(PHOTO, palette=palette)
-    assert list(q.palette) == forms()["tuples"]
-    expected = oracle.nearest(PHOTO.reshape(-1, 3), forms()["tuples"])
-    assert np.array_equal(q.indices.ravel(), expected)
-    assert not (q.indices == 3).any()  # a repeated entry is never used
-    assert q.iterations == 0
-
-
-def test_a_palette_can_be_named_or_in_a_file(tmp_path):
-    MADE.save(tmp_path / "a.gpl")
-    expected = MADE.map(PHOTO)
-    for path in (tmp_path / "a.gpl", str(tmp_path / "a.gpl")):
-        q = kquant.quantize(PHOTO, palette=path)
-        assert q.palette == MADE
-        assert np.array_equal(q.indices, expected.indices)
-    assert kquant.quantize(PHOTO, palette="bwr").palette == Palette.named("bwr")
-    with pytest.raises(kquant.ImageFileError, match=r"no\.gpl: no such file"):
-        kquant.quantize(PHOTO, palette="no.gpl")
-
-
-def test_palettes_with_and_without_alpha_meet_images_with_and_without():
-    clear = np.dstack([PHOTO, PHOTO[..., 0]])
-    opaque = Palette(["#000", "#fff"])
-    q = kquant.quantize(clear, palette=opaque)
-    assert q.to_array().shape == (*PHOTO.shape[:2], 3)
-    q = kquant.quantize(PHOTO, palette=["#00000000", "#808080ff"])
-    assert q.to_array().shape == (*PHOTO.shape[:2], 4)
-    assert q.palette.hex == ["#00000000", "#808080ff"]
-    assert (q.worst(PHOTO).distance, q.mse) > (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("palette", "error"),
-    [
-        ([], ValueError),
-        (np.zeros((257, 3), int), ValueError),
-        ([(1, 2)], ValueError),
-        ([(0, 0, 256)], ValueError),
-        ({"a": 1}, (TypeError, ValueError)),
-        (Image.new("RGB", (2, 2)), ValueError),
-        (Image.new("P", (2, 2)), ValueError),
-    ],
-)
-def test_wrong_palettes_are_refused(palette, error):
-    with pytest.raises(error, match="palette"):
-        kquant.quantize(PHOTO, palette=palette)
-
-
-def test_text_is_a_device_a_file_or_colours_with_commas(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Palette(["#abc", "#def"]).save("a,b.gpl")
-    Palette(["#123"]).save("c.hex")
-    assert Palette.of("a,b.gpl").hex == ["#aabbcc", "#ddeeff"]
-    assert Palette.of("#f00,c.hex,0f0").hex == ["#ff0000", "#112233", "#00ff00"]
-    assert Palette.of("gameboy") == Palette.named("gameboy")
-    with pytest.raises(kquant.ImageFileError, match="no such file"):
-        Palette.of("missing.gpl")
-    with pytest.raises(ValueError, match="palette colour 'missing'"):
-        Palette.of("missing")
