@@ -46,12 +46,6 @@ def test_a_bad_file_does_not_stop_the_others(capsys):
     assert len(error) == 4
 
 
-def test_fail_fast_stops(capsys):
-    save("b.png", "c.png")
-    assert cli.main(["a.png", "b.png", "c.png", "--fail-fast", "-j1"]) == 1
-    assert files() == ["b.png", "c.png"]
-
-
 def test_many_at_a_time_give_the_same_bytes(capsys):
     save(*(f"in/{i}.png" for i in range(6)))
     for number in (1, 2, 5):
@@ -184,11 +178,3 @@ def test_json_goes_to_a_file_that_is_new(capsys):
         assert len(file.readlines()) == 2
     assert cli.main(["a.png", "-f", "--json=log.jsonl"]) == 2
     assert "log.jsonl" in capsys.readouterr().err
-
-
-def test_an_empty_directory_is_no_success(capsys):
-    os.mkdir("empty")
-    assert cli.main(["-r", "empty"]) == 2
-    assert "there are no images" in capsys.readouterr().err
-    assert cli.main(["empty"]) == 1
-    assert "is a directory. Name a file in it, or use -r" in capsys.readouterr().err
