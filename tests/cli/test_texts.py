@@ -41,38 +41,6 @@ def from_source(code):
     ]
 
 
-TEXTS = [
-    ["--help"], ["--help-all"], ["--version"], ["--print-man"],
-    ["--print-completion", "bash"], ["--print-completion=zsh"], ["bench", "--help"],
-]  # fmt: skip
-
-WRONG = [["--no-such-option"], ["no-such-command"], ["-k"], []]
-
-
-@pytest.mark.parametrize("arguments", TEXTS + WRONG, ids=" ".join)
-def test_texts_need_neither_numpy_nor_pillow(arguments):
-    code = (
-        "import sys\n"
-        "class Missing:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name.partition('.')[0] in ('numpy', 'PIL'):\n"
-        "            raise ModuleNotFoundError(name)\n"
-        "sys.meta_path.insert(0, Missing())\n"
-        "from kquant.__main__ import main\n"
-        "main()\n"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
-    )
-    if arguments in WRONG:
-        assert (ran.returncode, ran.stdout) == (2, "")
-        assert len(ran.stderr.splitlines()) == 1
-        assert ran.stderr.endswith(". See kquant --help.\n")
-    else:
-        assert (ran.returncode, ran.stderr) == (0, "")
-        assert "kquant" in ran.stdout
-
-
 HELP = "sys.argv[1:] = ['--help']\nfrom kquant.__main__ import main; main()\n"
 
 
