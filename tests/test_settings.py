@@ -254,7 +254,6 @@ def test_integers(value):
         np.array([5, 6]), math.nan, math.inf, decimal.Decimal(5), 5j, object(), int,
         fractions.Fraction(5), np.bool_(1),
     ],
-    ids=repr,
 )  # fmt: skip
 def test_no_integers(value):
     with pytest.raises(kquant.InvalidTypeError) as caught:
