@@ -165,3 +165,16 @@ def test_text_is_a_device_a_file_or_colours_with_commas(tmp_path, monkeypatch):
         Palette.of("missing.gpl")
     with pytest.raises(ValueError, match="palette colour 'missing'"):
         Palette.of("missing")
+
+
+def test_a_copy_is_made_only_if_it_may_be():
+    palette = Palette(COLORS)
+    assert not np.shares_memory(np.array(palette, copy=True), np.asarray(palette))
+    with pytest.raises(ValueError, match=r"seen as .* without a copy"):
+        palette.__array__(np.float32, copy=False)
+
+
+def test_it_is_not_what_is_no_palette():
+    palette = Palette(COLORS)
+    assert palette != COLORS
+    assert palette.__eq__(COLORS) is NotImplemented

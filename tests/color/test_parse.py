@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kquant
 from kquant import Palette
@@ -54,3 +55,21 @@ def test_what_is_no_palette_is_refused(colors, error, what):
     with pytest.raises(error, match=what) as caught:
         Palette(colors)
     assert isinstance(caught.value, kquant.KquantError)
+
+
+def test_images_with_a_palette_of_any_kind():
+    colors = np.array([*COLORS, (9, 8, 7)], np.uint8)
+    image = Image.new("P", (2, 2))
+    image.putpalette(colors.tobytes())
+    assert Palette(image) == Palette(colors)
+    image.info["transparency"] = 1
+    assert np.asarray(Palette(image))[:, 3].tolist() == [255, 0, 255, 255]
+    image.info["transparency"] = b"\x05\x06"
+    assert np.asarray(Palette(image))[:, 3].tolist() == [5, 6, 255, 255]
+    clear = np.dstack([colors[np.newaxis], [[[1], [2], [3], [4]]]])[0].astype(np.uint8)
+    image = Image.new("P", (2, 2))
+    image.putpalette(clear.tobytes(), "RGBA")
+    assert Palette(image) == Palette(clear)
+    image.putpalette(b"")
+    with pytest.raises(ValueError, match="must have colours, got an empty palette"):
+        Palette(image)

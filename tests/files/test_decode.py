@@ -315,3 +315,24 @@ def to_lab(image):
     srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     transform = ImageCms.buildTransform(srgb, lab, "RGB", "LAB")
     return ImageCms.applyTransform(image, transform)
+
+
+def test_a_stream_without_end_is_refused(monkeypatch):
+    monkeypatch.setattr("kquant.files.decode.MOST_BYTES", 1000)
+
+    class Endless(io.RawIOBase):
+        def read(self, size=-1):
+            return bytes(size)
+
+    with pytest.raises(kquant.ImageFileError, match="more than 1,000 bytes"):
+        read_picture(Endless())
+
+
+def test_too_little_memory_is_said(tmp_path, monkeypatch):
+    def no_memory(self):
+        raise MemoryError
+
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", no_memory)
+    with pytest.raises(kquant.ImageFileError, match="not enough memory to decode it"):
+        read_picture(tmp_path / "a.png")

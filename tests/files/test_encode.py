@@ -1,5 +1,6 @@
 """Index maps to files of every format, decoded by Pillow."""
 
+import io
 import itertools
 import os
 
@@ -102,3 +103,14 @@ def test_what_shows_another_picture_is_found_out():
     indices = q.indices.copy()
     indices[-1, -1] ^= 1
     assert not shows(png, Content(indices, np.asarray(q.palette)))
+
+
+def test_tiff_has_the_resolution_and_the_profile():
+    q = kquant.quantize(PHOTO, 8)
+    tiff = encoded(q, "a.tif", dpi=(72.0, 300.0), icc=b"profile")
+    with Image.open(io.BytesIO(tiff)) as image:
+        assert image.info["dpi"] == (72, 300)
+        assert image.info["icc_profile"] == b"profile"
+    tiff = encoded(q, "a.tif", dpi=(72.0, 300.0), strip=True)
+    with Image.open(io.BytesIO(tiff)) as image:
+        assert image.info["dpi"] == (1, 1)  # as Pillow writes none

@@ -152,3 +152,18 @@ def test_without_oxipng_there_is_a_hint(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="optimize needs pyoxipng: install it with"):
         kquant.quantize(PHOTO, 4).save("a.png", optimize=2)
+
+
+@pytest.mark.parametrize("level", [0, np.int64(2)])
+def test_levels_reach_oxipng_through_every_call(tmp_path, level):
+    pytest.importorskip("oxipng", reason="an extra: kquant[optimize]")
+    assert check_optimize(level) == level
+    q = kquant.quantize(PHOTO, 16)
+    q.save(tmp_path / "a.png", optimize=level)
+    expected = encoded(q, optimize=int(level), strip=True)
+    Image.fromarray(PHOTO).save(tmp_path / "in.png")
+    report = kquant.quantize_file(
+        tmp_path / "in.png", colors=16, optimize=level, strip=True
+    )
+    assert report.target.read_bytes() == expected
+    assert report.bytes_after <= (tmp_path / "a.png").stat().st_size

@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -10,13 +11,21 @@ import pytest
 from PIL import Image
 
 import kquant
+from kquant.convert import MOST_BEYOND
+from kquant.files.content import WriteOptions
+from kquant.files.encode import encode
 from kquant.fit import goal, nested
 from kquant.fit.kmeans import search
 from kquant.fit.quality import (
     psnr_of,
 )
+from kquant.indexed import content_of
+from kquant.parallel import Workers
+from kquant.pipeline import Quantization
+from kquant.settings import Settings
 
 PHOTO = oracle.photo(7, 160, 200)
+PLAIN = WriteOptions()
 
 
 # ---- few colours
@@ -147,7 +156,11 @@ def test_max_bytes_takes_the_most_colours_that_fit(source, dither):
     limits = (8_000, 4_000, 2_000)
     reports = [
         kquant.quantize_file(
-            source, source.with_name(f"{most}.png"), max_bytes=most, dither=dither
+            source,
+            source.with_name(f"{most}.png"),
+            max_bytes=most,
+            dither=dither,
+            effort="fast",
         )
         for most in limits
     ]
@@ -224,3 +237,44 @@ def test_the_most_that_fit_are_found_though_sizes_jump():
     for limit in range(jumpy[3], 2000, 7):
         fit = max(n for n, size in jumpy.items() if size <= limit)
         assert most(jumpy, limit) == fit
+
+
+@pytest.fixture(scope="module")
+def still_life(tmp_path_factory):
+    """A small photograph as a file, and the size of its PNG for every size of 2..48."""
+    path = tmp_path_factory.mktemp("still life") / "in.png"
+    with Image.open(Path(__file__).parents[2] / "docs" / "still-life.jpg") as image:
+        image.resize((120, 80)).save(path)
+        pixels = np.asarray(image.resize((120, 80)))
+    settings = Settings(colors=48, effort="fast", max_bytes=1)
+    with Workers() as workers:
+        quantization = Quantization(pixels, settings, workers)
+        sizes = {
+            n: len(
+                encode(path, content_of(quantization.of_size(n, 1.0)), PLAIN, workers)
+            )
+            for n in range(2, 49)
+        }
+    return path, sizes
+
+
+def test_of_a_photograph_no_more_colours_would_fit(still_life):
+    _, sizes = still_life
+    jumps = [n for n in range(2, 48) if sizes[n + 1] < sizes[n]]
+    assert jumps  # else this would be too easy
+    for limit in range(min(sizes.values()), max(sizes.values()) + 20, 9):
+        found = goal.most_that_fit(lambda n: sizes[n] <= limit, 2, 48, MOST_BEYOND)  # noqa: B023
+        assert found == max((n for n in sizes if sizes[n] <= limit), default=None)
+
+
+def test_nor_does_a_call_find_fewer(still_life):
+    path, sizes = still_life
+    hard = [sizes[n + 1] for n in range(2, 48) if sizes[n + 1] < sizes[n]]
+    easy = np.linspace(min(sizes.values()), max(sizes.values()), 6).astype(int)
+    for limit in sorted({*hard, *easy.tolist()})[::2]:
+        report = kquant.quantize_file(
+            path, max_bytes=limit, colors=48, effort="fast", dry_run=True, force=True
+        )
+        fit = max(n for n in sizes if sizes[n] <= limit)
+        assert len(report.image.palette) == fit
+        assert report.bytes_after == sizes[fit] <= limit

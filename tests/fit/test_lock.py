@@ -101,3 +101,28 @@ def test_an_opaque_lock_of_an_image_with_alpha_is_refused():
 def test_a_fixed_palette_is_not_shaped(option):
     with pytest.raises(ValueError, match=f"{next(iter(option))} would have no effect"):
         kquant.quantize(PHOTO, palette=["#000"], **option)
+
+
+def test_two_transparent_locks_are_refused():
+    image = np.dstack([PHOTO, PHOTO[..., 0]])
+    with pytest.raises(ValueError, match="lock must have at most one fully transp"):
+        kquant.quantize(image, lock=[(1, 2, 3, 0), (3, 2, 1, 0)])
+    q = kquant.quantize(image, 9, lock=[(1, 2, 3, 0), (1, 2, 3, 0)])  # which is one
+    assert (1, 2, 3, 0) in list(q.palette)
+
+
+def test_opaque_locks_with_an_alpha_are_those_without():
+    plain = kquant.quantize(PHOTO, 9, lock=["#ff0000", "#123456"])
+    assert kquant.quantize(PHOTO, 9, lock=["#ff0000ff", "#123456"]).palette == (
+        plain.palette
+    )
+
+
+def test_few_colors_and_too_many_locked_are_searched():
+    few = PHOTO // 128 * 255
+    colors = len(np.unique(few.reshape(-1, 3), axis=0))
+    lock = [(9, 9, i) for i in range(4)]
+    q = kquant.quantize(few, colors + 3, lock=lock)  # one less than all would take
+    assert len(q.palette) == colors + 3
+    assert set(lock) <= set(q.palette)
+    assert kquant.quantize(few, colors + 4, lock=lock).lossless

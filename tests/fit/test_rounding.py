@@ -53,3 +53,45 @@ def test_empty_clusters_go_to_the_colors_that_cost_most(workers):
     assert rounded.palette[1].tolist() == [255, 255, 255]
     assert (lloyd.centroids[1, :3] // _kernel.ONE).tolist() == [255, 255, 255]
     assert not rounded._fill_empty()
+
+
+@pytest.mark.parametrize("locked", [0, 3])
+def test_entries_that_fall_together_each_time_end_distinct_and_used(
+    workers, monkeypatch, locked
+):
+    colors = np.stack(np.meshgrid(*[np.arange(50, 54)] * 3), -1).reshape(-1, 3)
+    histogram = Histogram(colors, np.ones(64, int))
+    lock = histogram.colors[:locked]
+    lloyd = seed_centroids(Points.of(histogram, SRGB), 30, SRGB.entries(lock), workers)
+    rounded = EightBitCentroids(lloyd, problem(histogram, 30, lock))
+    rounds = []
+
+    def fall_together():
+        rounds.append(lloyd.error())
+        rounded.palette[locked:] = 52
+        lloyd.centroids[locked:] = SRGB.entries(rounded.palette)[locked:]
+        lloyd.assign()
+
+    monkeypatch.setattr(rounded, "_round", fall_together)
+    rounded.optimize()
+    assert len(rounds) == 4  # and then it fills what is empty, without rounding
+    assert (lloyd.sums[:, 0] > 0).all()
+    assert len(np.unique(rounded.palette, axis=0)) == 30
+    assert np.array_equal(rounded.palette[:locked], lock)
+    assert np.array_equal(lloyd.centroids, SRGB.entries(rounded.palette))
+    assert lloyd.assign() == 0
+
+
+def test_locked_entries_may_leave_nothing_to_fill(workers):
+    colors = np.array([[0, 0, 0], [9, 9, 9], [20, 20, 20]], np.uint8)
+    histogram = Histogram(colors, [5, 3, 2])
+    lock = np.concatenate([colors, [[255, 0, 0]]]).astype(np.uint8)
+    entries = np.concatenate([SRGB.entries(lock), SRGB.entries(colors[:1])])
+    lloyd = Lloyd(Points.of(histogram, SRGB), entries, workers, len(lock))
+    lloyd.assign()
+    rounded = EightBitCentroids(lloyd, problem(histogram, 5, lock))
+    rounded.optimize()
+    assert lloyd.error() == 0
+    found = rounded.finish()  # the fifth is gone; a locked one stays without use
+    assert found.tolist() == [[0, 0, 0], [9, 9, 9], [20, 20, 20], [255, 0, 0]]
+    assert lloyd.sums[:, 0].tolist() == [5, 3, 2, 0]
