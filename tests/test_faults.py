@@ -14,6 +14,7 @@ import shlex
 import stat
 import subprocess
 import sys
+import unittest.mock
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
@@ -409,6 +410,11 @@ def read_only():
         yield
 
 
+def no_access():
+    """Let nothing be written anywhere, as the system says when it is asked."""
+    return unittest.mock.patch("os.access", return_value=False)
+
+
 @contextlib.contextmanager
 def full_disk():
     """Let no file become longer than 100 bytes."""
@@ -450,6 +456,8 @@ OUTPUT = [
          named(EXISTS, "in-kq.png"), prepare=old("in-kq.png")),
     Case("nothing, and --dry-run", "--dry-run in.png", 0),
     Case("the output is the input", "in.png -o in.png", 15, named(EXISTS, "in.png")),
+    Case("the output is the input, and --force", "-f -k 4 in.png -o in.png", 0,
+         changed="in.png"),
     Case("an ending that is not written", "in.png -o a.jpg", 1,
          named(NOT_WRITTEN, "a.jpg")),
     Case("no ending", "in.png -o a", 1, named(NOT_WRITTEN, "a")),
@@ -468,6 +476,8 @@ OUTPUT = [
     Case("--out-dir is in a file", "in.png --out-dir a/b", 1,
          "a/b: cannot be made a directory (…). Choose another place.",
          prepare=old("a")),
+    Case("the output is a directory, without --force", "in.png -o a.png", 1,
+         "a.png: is a directory. Name a file in it.", prepare=folder("a.png")),
     Case("the output is a FIFO", "in.png -o a.png", 15, named(EXISTS, "a.png"),
          prepare=pipe("a.png"), needs="posix"),
     Case("the output is a FIFO, and --force", "-f in.png -o a.png", 1,
@@ -509,6 +519,8 @@ OUTPUT = [
     Case("a directory that is read-only, as --out-dir", "in.png --out-dir locked/a", 1,
          "locked/a: cannot be made a directory (…). Choose another place.",
          around=read_only, needs="posix"),
+    Case("a directory that may not be written to", "in.png", 1,
+         named(NO_ACCESS, "in-kq.png"), around=no_access),
     Case("the disk is full", "in.png", 1, named(NO_ROOM, "in-kq.png"),
          around=full_disk, needs="posix"),
     Case("the disk is full, in place", "-i -k 4 in.png", 1, named(NO_ROOM, "in.png"),
@@ -561,9 +573,14 @@ OPTIONS = [
             ("a goal and --max-bytes", "-Q 80 --max-bytes 9k", "max_bytes and …"),
             ("no size", "--max-bytes lots", "--max-bytes must be a size as …"),
             ("no speed", "--speed 12", "--speed must be 1..11, got '12'"),
+            ("a seed that is no number", "--seed x", "--seed must be a whole …"),
             ("no effort", "--effort none", "--effort must be one of fast, …"),
             ("no space", "--space hsv", "--space must be one of srgb, …"),
             ("no strength", "--dither=2", "--dither must be floyd-steinberg, …"),
+            ("no dithering of that name", "--dither=fs",
+             "--dither must be floyd-steinberg, …"),
+            ("no colour under transparency", "--transparent-rgb no",
+             "--transparent-rgb must be one of zero, …"),
             ("no bits", "--bits 9", "bits must …"),
             ("no saving", "--min-saving 200", "min_saving must be 0 to 100 percent, …"),
             ("no saving, for two files", "--min-saving 200 a.png",
@@ -582,6 +599,24 @@ OPTIONS = [
              "palette is used as it is, so lock would have no effect: …"),
             ("an ending that is none", "--ext png", "--ext must end like …"),
             ("two places", "-i -o a.png", "-o and -i: give one place for the results"),
+        )
+    ),
+    *(
+        Case(f"{what}: {printable(arguments)}", arguments, 2,
+             usage(f"{word}: no such command or file{hint}"),
+             prepare=all_of(puts(other) if other else nothing))
+        for what, arguments, word, hint, other in (
+            ("no command or file", "palette in.png", "palette", "", ""),
+            ("nearly a command", "bensh in.png", "bensh", " (did you mean bench?)", ""),
+            ("nearly a command", "benches --peers in.png", "benches",
+             " (did you mean bench?)", ""),
+            ("nearly a command", "bensh --help", "bensh", " (did you mean bench?)", ""),
+            ("nearly a file", "in", "in", " (did you mean in.png?)", ""),
+            ("nearly a file", "sunsit in.png -f", "sunsit",
+             " (did you mean sunset.jpg?)", "sunset.jpg"),
+            ("nearly a command or file", "bencx in.png", "bencx",
+             " (did you mean bench or benk.jpg?)", "benk.jpg"),
+            ("no command or file", "'pa\x1b\nle' in.png", r"pa\x1b\nle", "", ""),
         )
     ),
     Case("no file", "", 2, usage("no FILE was given")),
@@ -669,6 +704,20 @@ GOALS = [
          "--skips-ok --min-saving 99 in.png", 0),
     Case("the result is larger, in place", "-i a.png", 0,
          prepare=puts("a.png", content=lambda: flat(0))),
+]  # fmt: skip
+
+# ---- what happens to a run
+
+
+def raising(error):
+    """Make a context in which that comes of every file."""
+    return lambda: unittest.mock.patch("kquant.cli.run.convert", side_effect=error)
+
+
+RUNS = [
+    Case("there is not enough memory", "in.png", 1,
+         "in.png: not enough memory. …", around=raising(MemoryError)),
+    Case("Ctrl-C", "in.png", 130, around=raising(KeyboardInterrupt)),
 ]  # fmt: skip
 
 # ---- many files
@@ -785,6 +834,21 @@ NAMES = [
          prepare=puts("\udcff.png"), new="\udcff-kq.png", needs="bytes",
          check=lambda out: json.loads(out.splitlines()[0])["input"] == "\udcff.png"),
     Case("no name", "''", 1, ": no such file. Check the name."),
+    *(
+        Case(f"a directory: {what}", name, 1,
+             f"{name}: is a directory. Name a file in it, or use -r.")
+        for what, name in (("this one", "."), ("that above", ".."), ("the root", "/"))
+    ),
+    Case("a name that is too long, of the input", f"{'x' * 300}.png", 1,
+         f"{'x' * 300}.png: …."),
+    Case("an output of another ending, which would speak to the terminal",
+         "in.png -o '\x1b\n.jpg'", 1, named(NOT_WRITTEN, r"\x1b\n.jpg")),
+    Case("an option that would speak to the terminal", "'--no\x1b\nsuch' in.png", 2,
+         usage(r"unknown option --no\x1b\nsuch")),
+    Case("an option whose value would speak to the terminal",
+         "'--extra=\x1b[31m\n\r' in.png", 2, usage("unknown option …")),
+    Case("a number that would speak to the terminal", "in.png -k '\x1b'", 2,
+         usage(r"-k must be a whole number, got '\x1b'")),
     Case("a device as the input", "/dev/null -o a.png", 1,
          named(EMPTY, "/dev/null"), needs="posix"),
     Case("a device without an end", "/dev/zero -o a.png", 1,
@@ -849,6 +913,20 @@ STREAMS = [
          needs="posix"),
     Case("nobody reads the report", "-q --json in.png", 0, redirect="| true",
          new="in-kq.png", needs="posix"),
+    Case("nobody reads the summary", "in.png", 0, redirect="2>&1 >/dev/null | true",
+         new="in-kq.png", needs="posix"),
+    *(
+        Case(f"nobody reads {what}", arguments, 0, redirect="2>&1 | true",
+             prepare=puts("a.png"), new="in-kq.png a-kq.png", needs="posix")
+        for what, arguments in (
+            ("anything", "in.png a.png"),
+            ("anything, nor the report", "--json in.png a.png"),
+        )
+    ),
+    *(
+        Case(f"nobody reads {option}", option, 0, redirect="| true", needs="posix")
+        for option in ("--help", "--help-all", "--print-man")
+    ),
 ]  # fmt: skip
 
 SECTIONS = {
@@ -858,6 +936,7 @@ SECTIONS = {
     "Options": OPTIONS,
     "Palettes and masks": EXTRAS,
     "Goals": GOALS,
+    "The run": RUNS,
     "Many files": BATCHES,
     "Names": NAMES,
     "Streams": STREAMS,
@@ -908,20 +987,26 @@ def run(case, monkeypatch, capsysbinary):
     return code, *capsysbinary.readouterr()
 
 
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("PYTHONUNBUFFERED", "PYTHONWARNINGS")  # as users have it
+}
+
+
 def run_process(arguments, redirect):
-    if redirect == "| true":
-        reader, writer = os.pipe()
+    pipe, redirect = redirect.endswith("| true"), redirect.removesuffix("| true")
+    streams = {"stdout": subprocess.PIPE}
+    if pipe:
+        reader, streams["stdout"] = os.pipe()
         os.close(reader)  # as if it were done before we begin
-        streams, redirect = {"stdout": writer}, ""
-    else:
-        streams, writer = {"stdout": subprocess.PIPE}, None
     script = f'exec "$0" -m kquant "$@" {redirect}'
     ran = subprocess.run(
-        ["sh", "-c", script, sys.executable, *arguments],
+        ["sh", "-c", script, sys.executable, *arguments], env=ENVIRONMENT,
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, **streams,
     )  # fmt: skip
-    if writer is not None:
-        os.close(writer)
+    if pipe:
+        os.close(streams["stdout"])
     return ran.returncode, ran.stdout or b"", ran.stderr
 
 

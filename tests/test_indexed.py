@@ -63,3 +63,12 @@ def test_repr_says_size_and_quality(q):
     assert repr(q) == f"IndexedImage(160 x 120, 20 colors, mse {q.mse:.2f})"
     grey = kquant.quantize(np.zeros((2, 3), np.uint8))
     assert repr(grey) == "IndexedImage(3 x 2, 1 colors, lossless)"
+
+
+@pytest.mark.parametrize("options", [{}, {"dither": True}, {"space": "lab"}])
+def test_the_largest_error_is_that_of_a_pixel_in_srgb(image, options):
+    q = kquant.quantize(image, 20, **options)
+    offsets = image.astype(int) - q.to_array()
+    largest = (offsets**2).sum(axis=2).max() ** 0.5
+    assert q.max_error_srgb == q.max_error == pytest.approx(largest, rel=1e-12)
+    assert q.max_error_in_space is None  # nothing was protected

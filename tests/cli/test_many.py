@@ -1,9 +1,7 @@
-"""Many files: what is found, where it goes, conflicts, memory, one palette for all."""
+"""Many files at once: summary, report, one palette for all, what is skipped."""
 
 import json
 import os
-import threading
-import time
 
 import numpy as np
 import oracle
@@ -12,11 +10,6 @@ from PIL import Image
 
 import kquant
 from kquant.cli import main as cli
-from kquant.cli.inputs import Destination, Job, choose_targets, find_inputs
-from kquant.cli.options import UsageError
-from kquant.cli.pool import Budget, half_of_memory, memory_for, run_all
-
-posix = pytest.mark.skipif(os.name != "posix", reason="links are of POSIX")
 
 
 def save(*names):
@@ -39,188 +32,6 @@ def files():
     )
 
 
-def jobs(names, recursive=False, **where):
-    found = find_inputs(names, recursive=recursive)
-    targets = choose_targets(found, Destination(**where))
-    return [(job.source, job.target) for job in targets]
-
-
-# ---- inputs
-
-
-def test_directories_are_searched_for_images_in_the_order_of_names():
-    save("t/b.png", "t/a.jpg", "t/sub/c.PNG", "t/sub/deep/d.webp")
-    for name in ("t/notes.txt", "t/e.svg", "t/f"):
-        open(name, "w").close()
-    found = [one.path for one in find_inputs(["t"], recursive=True)]
-    assert found == ["t/a.jpg", "t/b.png", "t/sub/c.PNG", "t/sub/deep/d.webp"]
-    assert [one.path for one in find_inputs(["t"], recursive=False)] == ["t"]
-
-
-@posix
-def test_links_to_directories_are_not_followed():
-    save("t/a.png")
-    os.symlink("..", "t/loop")
-    assert [one.path for one in find_inputs(["t"], recursive=True)] == ["t/a.png"]
-
-
-def test_globs_that_the_shell_left_are_expanded():
-    save("b.png", "a.png", "sub/c.png", "[x].png")
-    assert [one.path for one in find_inputs(["?.png"], recursive=False)] == [
-        "a.png", "b.png",
-    ]  # fmt: skip
-    deep = [one.path for one in find_inputs(["**/[ac].png"], recursive=False)]
-    assert deep == ["a.png", "sub/c.png"]
-    # A name that is there is no glob, and a glob that fits nothing is a name.
-    assert [one.path for one in find_inputs(["[x].png"], recursive=False)] == [
-        "[x].png"
-    ]
-    assert [one.path for one in find_inputs(["no*.png"], recursive=False)] == [
-        "no*.png"
-    ]
-
-
-def test_a_file_that_is_named_twice_is_taken_once():
-    save("t/a.png")
-    names = ["t/a.png", "./t/../t/a.png", "t/*.png", "t"]
-    found = find_inputs(names, recursive=True)
-    assert [one.path for one in found] == ["t/a.png"]
-
-
-# ---- outputs
-
-
-def test_results_stand_beside_their_inputs():
-    save("a.png", "sub/b.jpg")
-    assert jobs(["a.png", "sub/b.jpg", "-"]) == [
-        ("a.png", "a-kq.png"), ("sub/b.jpg", "sub/b-kq.png"), ("-", "-"),
-    ]  # fmt: skip
-    assert jobs(["a.png"], ext="-new.webp") == [("a.png", "a-new.webp")]
-    assert jobs(["a.png"], in_place=True) == [("a.png", "a.png")]
-    assert jobs(["a.png"], ext=".png") == [("a.png", "a.png")]  # which takes --force
-
-
-def test_another_directory_mirrors_the_folders():
-    save("t/a.png", "t/sub/b.jpg", "c.png", "g/x/d.png", "g/y/d.png")
-    assert jobs(["t", "c.png", "g/*/d.png"], recursive=True, out_dir="out") == [
-        ("t/a.png", "out/a.png"), ("t/sub/b.jpg", "out/sub/b.png"),
-        ("c.png", "out/c.png"), ("g/x/d.png", "out/x/d.png"),
-        ("g/y/d.png", "out/y/d.png"),
-    ]  # fmt: skip
-
-
-def test_mirrored_names_stay_within_the_directory():
-    save("up/a.png", "here/b.png")
-    os.chdir("here")
-    for names in (
-        ["../up/a.png"],
-        ["../up"],
-        ["../u*/a.png"],
-        [os.path.abspath("../up")],
-    ):
-        ((_, target),) = jobs(names, recursive=True, out_dir="out")
-        inside = os.path.realpath(target)
-        assert inside.startswith(os.path.realpath("out") + os.sep)
-
-
-def test_what_an_earlier_run_left_in_a_directory_is_no_input():
-    save("t/a.png", "t/a-kq.png", "t/out/a.png")
-    assert [source for source, _ in jobs(["t"], recursive=True)] == [
-        "t/a.png", "t/out/a.png",
-    ]  # fmt: skip
-    again = jobs(["t"], recursive=True, out_dir="t/out")
-    assert [source for source, _ in again] == ["t/a-kq.png", "t/a.png"]
-
-
-@pytest.mark.parametrize(
-    ("names", "where", "what"),
-    [
-        (["a.png", "a.jpg"], {}, "a.png and a.jpg would both become a-kq.png"),
-        (["a.png", "s/a.png"], {"out_dir": "o"}, "would both become o/a.png"),
-        (["a.png", "a-kq.png"], {}, "the result of a.png, a-kq.png, is an input too"),
-        (["a.png", "a.jpg"], {"output": "o.png"}, "there are 2 inputs: use --out-dir"),
-        (["a.png"], {"output": "o.png", "in_place": True}, "give one place"),
-        (["a.png"], {"output": "o.png", "ext": ".gif"}, "--ext has no effect"),
-        (["a.png"], {"ext": "-new"}, "--ext must end like"),
-        (["s/a.png", "a.jpg"], {"output": "a.jpg"}, "there are 2 inputs"),
-    ],
-)
-def test_mix_ups_are_found_before_anything_is_read(names, where, what):
-    save("a.png", "a.jpg", "s/a.png", "a-kq.png")
-    with pytest.raises(UsageError) as caught:
-        jobs(names, **where)
-    assert what in str(caught.value)
-
-
-@posix
-def test_mix_ups_are_found_through_links():
-    save("a.png", "b.png")
-    os.symlink("a.png", "b-kq.png")
-    with pytest.raises(UsageError, match="is an input too"):
-        jobs(["a.png", "b.png"])
-
-
-# ---- several at a time
-
-
-def test_results_come_in_the_order_of_the_jobs():
-    def work(job):
-        time.sleep(0.02 * (job.source == "0"))
-        return job.source
-
-    many = [Job(str(i), "") for i in range(20)]
-    for at_a_time in (1, 3):
-        found = list(run_all(many, work, at_a_time, threading.Event()))
-        assert found == [str(i) for i in range(20)]
-
-
-def test_memory_is_shared_out():
-    budget, lock = Budget(100), threading.Lock()
-    used, most = [0], [0]
-
-    def work(job):
-        size = int(job.source)
-
-        def use():
-            with lock:
-                used[0] += min(size, 100)
-                most[0] = max(most[0], used[0])
-            time.sleep(0.01)
-            with lock:
-                used[0] -= min(size, 100)
-            return size
-
-        return budget.run(size, use)
-
-    sizes = [30, 60, 1000, 30, 40, 99, 1, 100]  # one needs more than there is
-    many = [Job(str(size), "") for size in sizes]
-    assert list(run_all(many, work, 8, threading.Event())) == sizes
-    assert most[0] <= 100
-    assert half_of_memory() > 1 << 26
-    assert memory_for(12_000_000) < 400_000_000
-
-
-def test_an_early_end_stops_what_runs():
-    stop, ran = threading.Event(), []
-
-    def work(job):
-        ran.append(job.source)
-        stop.wait(5)
-
-    many = [Job(str(i), "") for i in range(50)]
-    began = time.monotonic()
-    generator = run_all(
-        many, lambda job: work(job) if job.source != "0" else 0, 2, stop
-    )
-    assert next(generator) == 0
-    generator.close()
-    assert time.monotonic() - began < 4
-    assert len(ran) < 10
-
-
-# ---- from the command line
-
-
 def test_a_bad_file_does_not_stop_the_others(capsys):
     save("a.png", "b.png")
     with open("bad.png", "w") as file:
@@ -233,12 +44,6 @@ def test_a_bad_file_does_not_stop_the_others(capsys):
     assert error[2].startswith("3 files: 2 written, 1 failed; ")
     assert error[3].startswith("failed: bad.png: not an image kquant reads")
     assert len(error) == 4
-
-
-def test_fail_fast_stops(capsys):
-    save("b.png", "c.png")
-    assert cli.main(["a.png", "b.png", "c.png", "--fail-fast", "-j1"]) == 1
-    assert files() == ["b.png", "c.png"]
 
 
 def test_many_at_a_time_give_the_same_bytes(capsys):
@@ -373,11 +178,3 @@ def test_json_goes_to_a_file_that_is_new(capsys):
         assert len(file.readlines()) == 2
     assert cli.main(["a.png", "-f", "--json=log.jsonl"]) == 2
     assert "log.jsonl" in capsys.readouterr().err
-
-
-def test_an_empty_directory_is_no_success(capsys):
-    os.mkdir("empty")
-    assert cli.main(["-r", "empty"]) == 2
-    assert "there are no images" in capsys.readouterr().err
-    assert cli.main(["empty"]) == 1
-    assert "is a directory. Name a file in it, or use -r" in capsys.readouterr().err

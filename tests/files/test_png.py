@@ -1,20 +1,18 @@
-"""Index maps to files: bits, chunks, sizes, formats; decoded by Pillow."""
+"""Index maps to PNG: bits, chunks, sizes, and oxipng."""
 
 import io
-import itertools
-import os
 import struct
 import zlib
 
 import numpy as np
 import oracle
 import pytest
-from PIL import Image, features
+from PIL import Image
 
 import kquant
 from kquant.files import content as module
 from kquant.files.content import Content, WriteOptions, check_optimize
-from kquant.files.encode import encode, shows
+from kquant.files.encode import encode
 from kquant.parallel import Workers
 
 PHOTO = oracle.photo(1, 120, 160)
@@ -58,9 +56,6 @@ def by_pillow(q):
     file = io.BytesIO()
     q.to_pillow().save(file, "PNG", optimize=True)
     return len(file.getvalue())
-
-
-# ---- PNG
 
 
 @pytest.mark.parametrize(
@@ -159,80 +154,16 @@ def test_without_oxipng_there_is_a_hint(monkeypatch):
         kquant.quantize(PHOTO, 4).save("a.png", optimize=2)
 
 
-# ---- other formats
-
-
-@pytest.mark.parametrize(
-    "name", ["a.png", "a.gif", "a.webp", "a.tif", "a.TIFF", "a.bmp"]
-)
-@pytest.mark.parametrize("colors", [1, 2, 7, 16, 17, 256])
-def test_every_format_shows_the_same(tmp_path, name, colors):
-    if name.endswith("webp") and not features.check("webp"):
-        pytest.skip("this Pillow was built without WebP")
-    q = kquant.quantize(PHOTO, colors)
-    size = q.save(tmp_path / name)
-    assert size == os.path.getsize(tmp_path / name)
-    with Image.open(tmp_path / name) as image:
-        assert image.mode == ("RGB" if name.endswith("webp") else "P")
-        assert np.array_equal(np.asarray(image.convert("RGB")), q.to_array())
-        if image.mode == "P":
-            assert np.array_equal(np.asarray(image), q.indices)
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.webp"])
-def test_alpha_where_the_format_has_it(tmp_path, name):
-    if name.endswith("webp") and not features.check("webp"):
-        pytest.skip("this Pillow was built without WebP")
-    q = kquant.quantize(SPRITE, 30)
-    q.save(tmp_path / name)
-    with Image.open(tmp_path / name) as image:
-        written = np.asarray(image.convert("RGBA"))
-    assert np.array_equal(written, q.to_array())
-
-
-def test_gif_has_one_transparent_colour(tmp_path):
-    clear = SPRITE.copy()
-    clear[..., 3] = np.where(clear[..., 3] < 128, 0, 255)
-    q = kquant.quantize(clear, 30)
-    q.save(tmp_path / "a.gif")
-    with Image.open(tmp_path / "a.gif") as image:
-        written = np.asarray(image.convert("RGBA"))
-    assert np.array_equal(written[..., 3], clear[..., 3])
-    assert np.array_equal(written[clear[..., 3] > 0], q.to_array()[clear[..., 3] > 0])
-
-
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("a.gif", "one fully transparent"),
-        ("a.tif", "no transp"),
-        ("a.bmp", "no transp"),
-    ],
-)
-def test_alpha_is_not_lost_silently(tmp_path, name, what):
-    with pytest.raises(kquant.ImageFileError, match=rf"{what}.*\.png or \.webp"):
-        kquant.quantize(SPRITE, 30).save(tmp_path / name)
-    assert not os.listdir(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["a.jpg", "a", "a.png.txt", "png"])
-def test_other_formats_are_refused(tmp_path, name):
-    with pytest.raises(kquant.ImageFileError, match=r"End the name in \.png"):
-        kquant.quantize(PHOTO, 2).save(tmp_path / name)
-    assert not os.listdir(tmp_path)
-
-
-def test_what_shows_another_picture_is_found_out():
-    q = kquant.quantize(SPRITE, 9)
-    png = encoded(q)
-    assert shows(png, content(q))
-    for place, channel in itertools.product((0, 8), (0, 3)):
-        colors = np.asarray(q.palette).copy()
-        colors[place, channel] ^= 1
-        if (np.asarray(q.palette)[place, 3] or colors[place, 3]) and q.palette.counts[
-            place
-        ]:
-            assert not shows(png, Content(q.indices, colors))
-    indices = q.indices.copy()
-    indices[-1, -1] ^= 1
-    assert not shows(png, Content(indices, np.asarray(q.palette)))
+@pytest.mark.parametrize("level", [0, np.int64(2)])
+def test_levels_reach_oxipng_through_every_call(tmp_path, level):
+    pytest.importorskip("oxipng", reason="an extra: kquant[optimize]")
+    assert check_optimize(level) == level
+    q = kquant.quantize(PHOTO, 16)
+    q.save(tmp_path / "a.png", optimize=level)
+    expected = encoded(q, optimize=int(level), strip=True)
+    Image.fromarray(PHOTO).save(tmp_path / "in.png")
+    report = kquant.quantize_file(
+        tmp_path / "in.png", colors=16, optimize=level, strip=True
+    )
+    assert report.target.read_bytes() == expected
+    assert report.bytes_after <= (tmp_path / "a.png").stat().st_size

@@ -1,20 +1,22 @@
 """Images of every form to arrays and back."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import oracle
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import kquant
 from kquant.color.pixels import as_pixels
+from kquant.files.content import as_pillow
 
 RGB = oracle.photo(1, 30, 40)
 GREY = RGB[..., 1].copy()
 GREY3 = np.repeat(GREY[..., None], 3, axis=2)
 OPAQUE = np.full((30, 40, 1), 255, np.uint8)
+UINT16 = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+SCALED = np.repeat(np.rint(UINT16 / 257).astype(np.uint8)[:, :, np.newaxis], 3, axis=2)
 
 
 # ---- arrays
@@ -169,11 +171,71 @@ def test_a_transparent_color_of_a_palette_is_seen():
     assert np.array_equal(as_pixels(image)[..., 3], alpha)
 
 
-def test_only_the_modules_of_images_and_their_files_know_pillow():
-    folder = Path(kquant.__file__).parent
-    knowing = {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*.py")
-        if re.search("^(from|import) PIL", path.read_text("utf-8"), re.MULTILINE)
-    }
-    assert all(name.startswith("files/") for name in knowing - {"_typing.py"})
+# ---- rare modes, any strides
+
+
+@pytest.mark.parametrize(
+    ("mode", "raw"),
+    [("I", np.int32), ("I;16", "<u2"), ("I;16L", "<u2"), ("I;16B", ">u2")],
+)
+@pytest.mark.parametrize("transparent", [None, 65535])
+def test_all_16_bit_values_are_scaled_not_clipped(mode, raw, transparent):
+    image = Image.frombytes(mode, (256, 256), UINT16.astype(raw).tobytes())
+    image = image.crop((0, 0, 256, 255))  # so that no pixel has 65535
+    if transparent is not None:
+        image.info["transparency"] = transparent
+    assert np.array_equal(as_pixels(image), SCALED[:255])
+
+
+@pytest.mark.parametrize("mode", ["La", "RGBa"])
+def test_premultiplied_modes_give_their_colours(mode):
+    image = Image.fromarray(GREY if mode == "La" else RGB)
+    image = image.convert({"La": "LA", "RGBa": "RGBA"}[mode]).convert(mode)
+    expected = np.repeat(GREY[:, :, np.newaxis], 3, axis=2) if mode == "La" else RGB
+    assert np.array_equal(as_pixels(image), expected)
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "value", "alpha"),
+    [
+        ("La", (9, 254), None, 254),
+        ("RGBa", (9, 9, 9, 254), None, 254),
+        ("PA", (9, 0), None, 0),
+        ("P", 1, 1, 0),
+        ("P", 1, b"\xff\xfe", 254),
+        ("L", 7, 7, 0),
+        ("RGB", (1, 2, 3), (1, 2, 3), 0),
+        ("I;16", 7, 7, 0),
+        ("I", 700, 700, 0),
+    ],
+)
+def test_transparency_of_any_mode_is_seen(mode, color, value, alpha):
+    image = Image.new(mode, (3, 2), color)
+    if value is not None:
+        image.info["transparency"] = value
+    pixels = as_pixels(image)
+    assert pixels.shape == (2, 3, 4)
+    assert (pixels[..., 3] == alpha).all()
+
+
+@pytest.mark.parametrize("form", ["L", "P", "RGB"])
+def test_a_transparent_colour_that_no_pixel_has_is_no_matter(form):
+    image = as_pillow(GREY, RGB.reshape(-1, 3)[:256])
+    image = image if form == "P" else Image.fromarray({"L": GREY, "RGB": RGB}[form])
+    expected = as_pixels(image)
+    unused = next(v for v in range(256) if v not in GREY)
+    assert (1, 2, 3) not in oracle.count(RGB)
+    image.info["transparency"] = (1, 2, 3) if form == "RGB" else unused
+    assert np.array_equal(as_pixels(image), expected)
+
+
+@given(
+    start=st.tuples(st.integers(0, 19), st.integers(0, 19)),
+    step=st.tuples(*2 * [st.integers(-5, 5).filter(bool)]),
+    axes=st.permutations([0, 1]),
+)
+def test_any_strides_give_what_a_copy_gives(start, step, axes):
+    view = RGB[start[0] :: step[0], start[1] :: step[1]].transpose(*axes, 2)
+    assert np.array_equal(as_pixels(view), np.array(view.tolist()))
+    q = kquant.quantize(view, 9)
+    assert np.array_equal(q.to_array(), kquant.quantize(view.copy(), 9).to_array())

@@ -1,9 +1,9 @@
 """Goals: as few colours as a quality needs, as many as a size allows."""
 
 import functools
-import itertools
 import math
 import os
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -11,78 +11,21 @@ import pytest
 from PIL import Image
 
 import kquant
+from kquant.convert import MOST_BEYOND
+from kquant.files.content import WriteOptions
+from kquant.files.encode import encode
 from kquant.fit import goal, nested
 from kquant.fit.kmeans import search
 from kquant.fit.quality import (
-    SCALE,
-    mse_of,
-    parse_quality,
-    psnr_at,
     psnr_of,
-    quality_of,
 )
+from kquant.indexed import content_of
+from kquant.parallel import Workers
+from kquant.pipeline import Quantization
+from kquant.settings import Settings
 
 PHOTO = oracle.photo(7, 160, 200)
-
-
-# ---- the scale
-
-
-def test_the_scale_is_monotone_and_ends_lossless():
-    steps = [psnr_of(quality) for quality in range(101)]
-    assert all(a < b for a, b in itertools.pairwise(steps))
-    assert steps[0] == 0
-    assert steps[100] == math.inf
-    assert [quality_of(psnr) for psnr in steps] == list(range(101))
-    assert all(psnr_of(quality) == psnr for quality, psnr in SCALE)
-
-
-def test_mse_and_psnr_are_each_other_s_inverse():
-    for psnr in (1.0, 22.7, 40.0, 60.0):
-        assert psnr_at(mse_of(psnr)) == pytest.approx(psnr)
-    assert mse_of(math.inf) == 0
-    assert psnr_at(0) == math.inf
-    assert psnr_at(195075) == 0  # 3 * 255 squared
-
-
-def test_the_guide_has_the_scale():
-    path = os.path.join(os.path.dirname(__file__), "..", "docs", "guide.md")
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    for quality, psnr in SCALE[1:]:
-        assert f"| {quality} | {psnr:g} |" in text
-
-
-def test_a_result_knows_its_quality():
-    q = kquant.quantize(PHOTO, 20)
-    assert psnr_of(q.quality) <= q.psnr < psnr_of(q.quality + 1)
-    assert kquant.quantize(PHOTO // 128 * 255).quality == 100
-
-
-@pytest.mark.parametrize(
-    ("given", "pair"),
-    [
-        ("65-80", (65, 80)), ("-80", (0, 80)), ("65-", (65, 100)), ("80", (0, 80)),
-        (80, (0, 80)), ((65, 80), (65, 80)), ([0, 100], (0, 100)),
-        (np.int64(3), (0, 3)),
-    ],
-)  # fmt: skip
-def test_forms_of_quality(given, pair):
-    assert parse_quality(given) == pair
-
-
-@pytest.mark.parametrize(
-    ("given", "error"),
-    [
-        ("", ValueError), ("-", ValueError), ("a", ValueError), ("80-65", ValueError),
-        ("0-101", ValueError), ("1-2-3", ValueError), ((1, 2, 3), TypeError),
-        (101, ValueError), (-1, ValueError), (True, TypeError), (1.5, TypeError),
-        ((1.5, 2), TypeError), ({}, TypeError), ("6 5", ValueError),
-    ],
-)  # fmt: skip
-def test_other_forms_are_refused(given, error):
-    with pytest.raises(error, match="quality must be"):
-        kquant.quantize(PHOTO, quality=given)
+PLAIN = WriteOptions()
 
 
 # ---- few colours
@@ -213,7 +156,11 @@ def test_max_bytes_takes_the_most_colours_that_fit(source, dither):
     limits = (8_000, 4_000, 2_000)
     reports = [
         kquant.quantize_file(
-            source, source.with_name(f"{most}.png"), max_bytes=most, dither=dither
+            source,
+            source.with_name(f"{most}.png"),
+            max_bytes=most,
+            dither=dither,
+            effort="fast",
         )
         for most in limits
     ]
@@ -290,3 +237,44 @@ def test_the_most_that_fit_are_found_though_sizes_jump():
     for limit in range(jumpy[3], 2000, 7):
         fit = max(n for n, size in jumpy.items() if size <= limit)
         assert most(jumpy, limit) == fit
+
+
+@pytest.fixture(scope="module")
+def still_life(tmp_path_factory):
+    """A small photograph as a file, and the size of its PNG for every size of 2..48."""
+    path = tmp_path_factory.mktemp("still life") / "in.png"
+    with Image.open(Path(__file__).parents[2] / "docs" / "still-life.jpg") as image:
+        image.resize((120, 80)).save(path)
+        pixels = np.asarray(image.resize((120, 80)))
+    settings = Settings(colors=48, effort="fast", max_bytes=1)
+    with Workers() as workers:
+        quantization = Quantization(pixels, settings, workers)
+        sizes = {
+            n: len(
+                encode(path, content_of(quantization.of_size(n, 1.0)), PLAIN, workers)
+            )
+            for n in range(2, 49)
+        }
+    return path, sizes
+
+
+def test_of_a_photograph_no_more_colours_would_fit(still_life):
+    _, sizes = still_life
+    jumps = [n for n in range(2, 48) if sizes[n + 1] < sizes[n]]
+    assert jumps  # else this would be too easy
+    for limit in range(min(sizes.values()), max(sizes.values()) + 20, 9):
+        found = goal.most_that_fit(lambda n: sizes[n] <= limit, 2, 48, MOST_BEYOND)  # noqa: B023
+        assert found == max((n for n in sizes if sizes[n] <= limit), default=None)
+
+
+def test_nor_does_a_call_find_fewer(still_life):
+    path, sizes = still_life
+    hard = [sizes[n + 1] for n in range(2, 48) if sizes[n + 1] < sizes[n]]
+    easy = np.linspace(min(sizes.values()), max(sizes.values()), 6).astype(int)
+    for limit in sorted({*hard, *easy.tolist()})[::2]:
+        report = kquant.quantize_file(
+            path, max_bytes=limit, colors=48, effort="fast", dry_run=True, force=True
+        )
+        fit = max(n for n in sizes if sizes[n] <= limit)
+        assert len(report.image.palette) == fit
+        assert report.bytes_after == sizes[fit] <= limit

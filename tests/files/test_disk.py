@@ -1,6 +1,7 @@
 """Files on the disk: complete or not there, and nothing lost."""
 
 import errno
+import io
 import os
 import stat
 import threading
@@ -9,6 +10,7 @@ import oracle
 import pytest
 
 import kquant
+from kquant.files import disk
 from kquant.files.disk import check_target, write_file
 
 RGB = oracle.photo(1, 30, 40)
@@ -246,3 +248,21 @@ def test_a_target_is_refused_before_the_source_is_read(tmp_path, name):
     with pytest.raises(kquant.ImageFileError) as caught:
         kquant.quantize_file(tmp_path / "no source", tmp_path / name)
     assert caught.value.path == str(tmp_path / name)
+
+
+def test_what_reads_back_differently_replaces_nothing(tmp_path, monkeypatch):
+    target = tmp_path / "a.png"
+    target.write_bytes(OLD)
+
+    class Bad(io.BytesIO):
+        def fileno(self):
+            return os.open(tmp_path, os.O_RDONLY) if os.name == "posix" else 0
+
+        def read(self, *_):
+            return NEW[:-1]
+
+    monkeypatch.setattr(disk, "open", lambda *_: Bad(), raising=False)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    with pytest.raises(kquant.ImageFileError, match="reads back differently"):
+        write_file(target, NEW, force=True)
+    assert {n: (tmp_path / n).read_bytes() for n in names(tmp_path)} == {"a.png": OLD}

@@ -1,0 +1,145 @@
+"""Names to jobs: what is found, where it goes, and mix-ups."""
+
+import os
+
+import oracle
+import pytest
+from PIL import Image
+
+from kquant.cli.inputs import Destination, choose_targets, find_inputs
+from kquant.cli.options import UsageError
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links are of POSIX")
+
+
+def save(*names):
+    for i, name in enumerate(names):
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+        Image.fromarray(oracle.photo(i, 40, 50)).save(name)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def jobs(names, recursive=False, **where):
+    found = find_inputs(names, recursive=recursive)
+    targets = choose_targets(found, Destination(**where))
+    return [(job.source, job.target) for job in targets]
+
+
+# ---- inputs
+
+
+def test_directories_are_searched_for_images_in_the_order_of_names():
+    save("t/b.png", "t/a.jpg", "t/sub/c.PNG", "t/sub/deep/d.webp")
+    for name in ("t/notes.txt", "t/e.svg", "t/f"):
+        open(name, "w").close()
+    found = [one.path for one in find_inputs(["t"], recursive=True)]
+    assert found == ["t/a.jpg", "t/b.png", "t/sub/c.PNG", "t/sub/deep/d.webp"]
+    assert [one.path for one in find_inputs(["t"], recursive=False)] == ["t"]
+
+
+@posix
+def test_links_to_directories_are_not_followed():
+    save("t/a.png")
+    os.symlink("..", "t/loop")
+    assert [one.path for one in find_inputs(["t"], recursive=True)] == ["t/a.png"]
+
+
+def test_globs_that_the_shell_left_are_expanded():
+    save("b.png", "a.png", "sub/c.png", "[x].png")
+    assert [one.path for one in find_inputs(["?.png"], recursive=False)] == [
+        "a.png", "b.png",
+    ]  # fmt: skip
+    deep = [one.path for one in find_inputs(["**/[ac].png"], recursive=False)]
+    assert deep == ["a.png", "sub/c.png"]
+    # A name that is there is no glob, and a glob that fits nothing is a name.
+    assert [one.path for one in find_inputs(["[x].png"], recursive=False)] == [
+        "[x].png"
+    ]
+    assert [one.path for one in find_inputs(["no*.png"], recursive=False)] == [
+        "no*.png"
+    ]
+
+
+def test_a_file_that_is_named_twice_is_taken_once():
+    save("t/a.png")
+    names = ["t/a.png", "./t/../t/a.png", "t/*.png", "t"]
+    found = find_inputs(names, recursive=True)
+    assert [one.path for one in found] == ["t/a.png"]
+
+
+# ---- outputs
+
+
+def test_results_stand_beside_their_inputs():
+    save("a.png", "sub/b.jpg")
+    assert jobs(["a.png", "sub/b.jpg", "-"]) == [
+        ("a.png", "a-kq.png"), ("sub/b.jpg", "sub/b-kq.png"), ("-", "-"),
+    ]  # fmt: skip
+    assert jobs(["a.png"], ext="-new.webp") == [("a.png", "a-new.webp")]
+    assert jobs(["a.png"], in_place=True) == [("a.png", "a.png")]
+    assert jobs(["a.png"], ext=".png") == [("a.png", "a.png")]  # which takes --force
+
+
+def test_another_directory_mirrors_the_folders():
+    save("t/a.png", "t/sub/b.jpg", "c.png", "g/x/d.png", "g/y/d.png")
+    assert jobs(["t", "c.png", "g/*/d.png"], recursive=True, out_dir="out") == [
+        ("t/a.png", "out/a.png"), ("t/sub/b.jpg", "out/sub/b.png"),
+        ("c.png", "out/c.png"), ("g/x/d.png", "out/x/d.png"),
+        ("g/y/d.png", "out/y/d.png"),
+    ]  # fmt: skip
+
+
+def test_mirrored_names_stay_within_the_directory():
+    save("up/a.png", "here/b.png")
+    os.chdir("here")
+    for names in (
+        ["../up/a.png"],
+        ["../up"],
+        ["../u*/a.png"],
+        [os.path.abspath("../up")],
+    ):
+        ((_, target),) = jobs(names, recursive=True, out_dir="out")
+        inside = os.path.realpath(target)
+        assert inside.startswith(os.path.realpath("out") + os.sep)
+
+
+def test_what_an_earlier_run_left_in_a_directory_is_no_input():
+    save("t/a.png", "t/a-kq.png", "t/out/a.png")
+    assert [source for source, _ in jobs(["t"], recursive=True)] == [
+        "t/a.png", "t/out/a.png",
+    ]  # fmt: skip
+    again = jobs(["t"], recursive=True, out_dir="t/out")
+    assert [source for source, _ in again] == ["t/a-kq.png", "t/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("names", "where", "what"),
+    [
+        (["a.png", "a.jpg"], {}, "a.png and a.jpg would both become a-kq.png"),
+        (["a.png", "s/a.png"], {"out_dir": "o"}, "would both become o/a.png"),
+        (["a.png", "a-kq.png"], {}, "the result of a.png, a-kq.png, is an input too"),
+        (["a.png", "a.jpg"], {"output": "o.png"}, "there are 2 inputs: use --out-dir"),
+        (["a.png"], {"output": "o.png", "in_place": True}, "give one place"),
+        (["a.png"], {"output": "o.png", "ext": ".gif"}, "--ext has no effect"),
+        (["a.png"], {"ext": "-new"}, "--ext must end like"),
+        (["s/a.png", "a.jpg"], {"output": "a.jpg"}, "there are 2 inputs"),
+    ],
+)
+def test_mix_ups_are_found_before_anything_is_read(names, where, what):
+    save("a.png", "a.jpg", "s/a.png", "a-kq.png")
+    with pytest.raises(UsageError) as caught:
+        jobs(names, **where)
+    assert what in str(caught.value)
+
+
+@posix
+def test_mix_ups_are_found_through_links():
+    save("a.png", "b.png")
+    os.symlink("a.png", "b-kq.png")
+    with pytest.raises(UsageError, match="is an input too"):
+        jobs(["a.png", "b.png"])
