@@ -505,9 +505,10 @@ void kq_find_around(const int16_t *palette, size_t k, uint8_t *around);
 
 /* Which two entries stand for each of the points first..last-1, so that their mix is
 near the point: mixes[i] is one | other << 8 | share of the other << 16, a share of
-KQ_STRENGTH. They are the nearest entry and one of those around it, the lower index
-first: around[k][KQ_AROUND]. The entry that is not the nearest gets strength / KQ_STRENGTH of
-the share that suits best. A colour with an entry of its own is not mixed. */
+KQ_STRENGTH. They are the nearest entry and one of those around it,
+around[k][KQ_AROUND], the lower index first. The entry that is not the nearest gets
+strength / KQ_STRENGTH of the share that suits best. A colour with an entry of its own
+is not mixed. */
 void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
             const uint8_t *around, size_t first, size_t last, int strength,
             uint32_t *mixes);
