@@ -136,14 +136,15 @@ def quantize_file(
     frames : {"refuse", "first"}
         What to do with a file of several frames.
     max_bytes : int, optional
-        As many colours, up to `colors`, as fit a file of this size; if not even two
-        do, the dithering is made weaker.
+        The most colours, up to `colors`, whose file has at most this size. Files do
+        not grow with every colour, so some more are tried beyond the first that do
+        not fit. If not even two fit, the dithering is made weaker.
     min_saving : float, optional
-        Do not write unless the file becomes smaller by so many percent; 0 for any.
+        Do not write unless the file becomes this many percent smaller; 0 for any.
     strip : bool, default False
         Leave out the resolution and the sRGB tag. Other metadata is never written.
     optimize : int, optional
-        Level 0..6 of oxipng for a PNG, which pyoxipng must be installed for.
+        Level 0..6 of oxipng for a PNG; pyoxipng must be installed.
     preserve : bool, default False
         Give the new file the mode and times of the source.
     dry_run : bool, default False
@@ -161,7 +162,7 @@ def quantize_file(
     TypeError, ValueError
         If an argument cannot be taken.
     QualityError
-        If no result reaches what `quality`, `max_bytes` or the like demand.
+        If no result reaches `quality`, `min_psnr`, `max_mse` or `max_bytes`.
     """
     given = locals()  # the options by their names, which the signature lists
     for name in ("source", "target", "options"):

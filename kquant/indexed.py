@@ -36,10 +36,11 @@ class IndexedImage:
     mse : float
         Mean over the pixels of the squared Euclidean distance to the original, in
         sRGB code values 0..255, summed over the three channels. With alpha: the mean
-        of that when both are shown over black and over white. It is this whatever
-        colour space the palette was made in, so that results compare.
+        of that when both are shown over black and over white. It does not depend on
+        `space`, so results compare.
     max_error_srgb : float
-        The largest distance of a pixel to its entry, the root of that measure.
+        The largest distance of a pixel to its entry, in sRGB code values: the root of
+        the squared distance that `mse` is the mean of.
     distinct : int
         Distinct colours of the original.
     iterations : int
@@ -50,9 +51,9 @@ class IndexedImage:
         The dithering, as ``"floyd-steinberg"`` or ``"blue-noise:0.5"``; ``"none"`` if
         every pixel has its nearest entry.
     max_error_in_space : float, optional
-        What became of the argument `max_error`, in its unit: the largest distance, in
-        the space that was asked for, of a protected colour to its nearest entry. None
-        if no colour was protected.
+        What became of the argument `max_error`, in its unit: the largest distance of
+        a protected colour to its nearest entry, in `space`. None if `max_error` was
+        not given.
     """
 
     indices: U8
@@ -68,7 +69,7 @@ class IndexedImage:
 
     @property
     def max_error(self) -> float:
-        """`max_error_srgb`, by its short name; not the unit of the argument."""
+        """The same as `max_error_srgb`; the argument `max_error` has another unit."""
         return self.max_error_srgb
 
     @property

@@ -81,14 +81,14 @@ def quantize(
     ----------
     image : PIL.Image.Image or array_like
         A Pillow image of any mode, or an array of shape (H, W) or (H, W, 1|2|3|4)
-        and type uint8, uint16 or float in 0..1, with any strides. With alpha that is
-        not opaque everywhere the palette has alpha too.
+        and type uint8, uint16 or float in 0..1, with any strides. If any pixel is not
+        opaque, the palette has alpha too.
     colors : int, default 256
         The most entries the palette may have, 1..256: 256 is what a byte can index.
     effort : {"balanced", "fast", "best"}
         How long to look for a low error. On photographs "balanced" ends less than
-        1 % above the lowest error known; "fast" takes half its time or less and ends
-        1 % (at 16 colours) to 4 % (at 256) above; "best" takes some tenths of a
+        1 % above the lowest error known. "fast" takes half its time or less and ends
+        1 % (at 16 colours) to 4 % (at 256) above. "best" takes some tenths of a
         second and nearly always ends lower than other searches. See the benchmarks
         in the docs.
     space : {"srgb", "linear", "oklab", "lab"}
@@ -96,11 +96,11 @@ def quantize(
         pixels. "srgb" gives the least `mse`, "oklab" what looks closest to most
         people, "lab" is CIELAB for D65, "linear" is light.
     dither : bool, float or str, default False
-        False for the nearest entry. "floyd-steinberg" diffuses errors, but leaves
-        flat areas clean that have an entry of their own; "blue-noise" and "bayer" mix
-        two entries by position, so that nothing changes from frame to frame but what
-        changes in the image. A strength of 0..1 may follow, as in "bayer:0.5"; True
-        is "floyd-steinberg", a number its strength.
+        False gives every pixel its nearest entry. "floyd-steinberg" diffuses errors,
+        but keeps flat areas clean if they have an entry of their own. "blue-noise"
+        and "bayer" mix two entries by position, so that from frame to frame only what
+        changes in the image changes. A strength of 0..1 may follow, as in
+        "bayer:0.5". True is "floyd-steinberg", and a number is its strength.
     palette : Palette, colours, PIL.Image.Image, str or path-like, optional
         A palette to be used as it is, entry for entry; nothing is optimized. A string
         is the name of a device (`Palette.named`) or of a file (`Palette.load`).
@@ -108,48 +108,48 @@ def quantize(
         Colours that must be in the palette, exactly; the rest is optimized around
         them. With alpha if the image has alpha.
     weights : (H, W) array_like, optional
-        How much each pixel counts for the palette; integers are the same as so many
-        copies of the pixel, others are rounded to 16 bits.
+        How much each pixel counts for the palette. An integer n is the same as n
+        copies of the pixel; other weights are rounded to 16 bits.
     max_error : float, optional
-        No colour that `protect_pixels` pixels have ends farther than this from its
-        entry, in units of 1/255 of a channel of `space` (for sRGB, of code values).
-        The result says in the same unit what was reached: `max_error_in_space`.
+        No colour of `protect_pixels` pixels or more ends farther than this from its
+        entry. The unit is 1/255 of a channel of `space` (for sRGB, a code value), and
+        the result says in the same unit what was reached: `max_error_in_space`.
     protect_pixels : int, optional
-        By default one 2000th of the pixels.
+        How many pixels a colour must have for that; by default one 2000th of all.
     transparent_rgb : {"zero", "keep", "bleed"}
         The colour under the fully transparent entry: black; the mean of what was
-        there; or that of the visible pixels beside it, which is what game engines
-        need that filter textures.
+        there; or the mean of the visible pixels beside it, which game engines need
+        when they filter textures.
     bits : int or tuple of int, default 8
         How many bits of each channel a palette entry may use, 1..8, for hardware: 5
-        or ``(5, 6, 5)``; alpha has 8 unless a fourth number is given. Entries that
-        become equal are one.
+        or ``(5, 6, 5)``. Alpha has 8 unless a fourth number is given. Entries that
+        become equal are merged.
     order : {"frequency", "lightness", "hue", "size"}, optional
-        Of the palette: the most used first, which is the default; the darkest first;
-        greys and then the rainbow; or what makes the PNG smallest. A fixed palette
-        keeps its own.
+        How the palette is sorted: the most used entry first, which is the default;
+        the darkest first; greys, then the rainbow; or whatever makes the PNG
+        smallest. A fixed palette keeps its order.
     transparent_index : {"first", "last"}, optional
         Where the fully transparent entry goes, if there is one.
     quality : int, str or pair of int, optional
         ``(MIN, MAX)`` or ``"MIN-MAX"`` on pngquant's scale 0..100: the fewest colours,
-        up to `colors`, that reach MAX; a result below MIN is refused. As with the
-        next two, it is the error without dithering that counts. The guide says
+        up to `colors`, that reach MAX; a result below MIN is refused. What counts,
+        here and for the next two, is the error without dithering. The guide says
         which PSNR each quality stands for.
     min_psnr : float, optional
-        The fewest colours, up to `colors`, with this PSNR in dB, or `QualityError`.
+        The fewest colours, up to `colors`, that reach this PSNR in dB.
     max_mse : float, optional
         The same by mean squared error, as `IndexedImage.mse` defines it.
     seed : int, default 0
         Another seed tries other ways out of local optima. The same seed gives the
         same bytes, on every machine.
     threads : int, optional
-        How many threads may compute; by default what the environment variable
-        KQUANT_THREADS says, or else every core that this process may use. The
-        result is the same for any number.
+        How many threads may compute. By default, what the environment variable
+        KQUANT_THREADS says, or else one for every core that this process may use.
+        The result is the same for any number.
     progress : callable, optional
         Called as ``progress(stage, fraction)``, in the calling thread, with the stage
-        ("histogram", "palette", "index") and the part of it that is done, 0..1. What
-        it raises ends the call at once and comes out of it; so does Ctrl-C.
+        ("histogram", "palette", "index") and the part of it that is done, 0..1. An
+        exception from it ends the call at once and is passed on; so is Ctrl-C.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def quantize(
         If an argument cannot be taken; the message names it. Both are also
         `KquantError`.
     QualityError
-        If the result is below what `quality`, `min_psnr` or `max_mse` demand.
+        If no result reaches `quality`, `min_psnr` or `max_mse`; it has the best one.
 
     Examples
     --------

@@ -23,21 +23,22 @@ search for palettes of at most 256 entries.
 
 Rules that hold for every function:
 
-- The caller owns every buffer and has checked every size; nothing is
-  allocated here and nothing is kept between calls. A call that breaks the
+- The caller owns every buffer and has checked every size. Nothing is
+  allocated here, and nothing is kept between calls. A call that breaks the
   contract is a bug of the caller: there are no error codes.
-- `const` arguments are read, all others are written; a comment marks those
+- `const` arguments are read, and all others are written; a comment marks those
   that are read as well (INOUT).
 - All sums are integers, or doubles added in the order of the points, so the
-  result does not depend on threads, processor or instruction set. It must be
-  compiled without contraction of a*b+c (-ffp-contract=off).
-- Functions may run at the same time on disjoint outputs.
+  result does not depend on threads, processor or instruction set. Compile
+  without contraction of a*b+c (-ffp-contract=off).
+- Functions may run at the same time if their outputs are disjoint.
 
-Words that always mean the same: a *code* is the Morton code of a colour. The *rank*
-of a colour is its position in the list of distinct colours, which is in the order of
-codes. A *point* is a colour in a colour space, its *coordinates* say where. An *entry*
-is a colour of the palette, a *centroid* one that k-means still moves; an *index* or a
-*label* names one of them: of a pixel, or of a colour or point.
+Words that always mean the same: a *code* is the Morton code of a colour. The list of
+distinct colours is in the order of their codes, and the *rank* of a colour is its
+position in that list. A *point* is a colour in a colour space; its *coordinates* say
+where. An *entry* is a colour of the palette, and a *centroid* is an entry that k-means
+still moves. The number of an entry is an *index* if a pixel has it, and a *label* if a
+colour or a point has it.
 
 A whole run, which tests/kernel_check.sh compiles from here and runs:
 
@@ -127,10 +128,10 @@ A whole run, which tests/kernel_check.sh compiles from here and runs:
 #define KQ_BINS 64           // along the axis that a cluster is cut across
 #define KQ_DEPTH 3           // levels of the tree of blocks
 #define KQ_CODE_BITS 24      // bits of a Morton code of an opaque colour
-#define KQ_CODES 16777216    // how many such codes there are
+#define KQ_CODES 16777216    // how many of these codes there are
 #define KQ_CELL_BITS 15      // bits of the code that name a cell of the lookup
-#define KQ_CELLS 32768       // how many such cells there are
-#define KQ_CELL_SIZE 512     // colours of such a cell
+#define KQ_CELLS 32768       // how many of these cells there are
+#define KQ_CELL_SIZE 512     // colours of one of these cells
 #define KQ_FULL 255          // the most that a counter in a table of counts can hold
 #define KQ_BUCKETS 4096      // buckets of the histogram: the upper 12 bits
 #define KQ_RANK_CODES 32     // codes that share a word of the table of ranks
@@ -155,9 +156,9 @@ live on the same grid, which makes every distance an exact 32-bit integer
 point nearest to a mean is never worse than the previous one. */
 #define KQ_ONE 64
 
-/* A colour has an entry of its own if the squared distance of the nearest one is at
-most this, which is that of half a step of an 8-bit value. Dithering gives it this
-entry: it takes no errors from its neighbours and passes none on. */
+/* A colour has an entry of its own if the squared distance to the nearest entry is at
+most this: half a step of an 8-bit value, squared. Dithering gives it that entry, and it
+neither takes errors from its neighbours nor passes any on. */
 #define KQ_OWN_ENTRY (KQ_ONE * KQ_ONE / 4)
 
 
@@ -168,14 +169,13 @@ most significant first, so that colours close in the list are close in space
 and every aligned box of the RGB cube is one run of the list.
 
 There are two ways to count, with the same result. Buckets: pixels are sorted by
-the upper half of their code, after which counting needs 16 kB of counters, which
+the upper half of their code; after that, counting needs 16 kB of counters, which
 stay in the first-level cache. Tables: every code has a counter of one byte, 16 MB
-of them, which is faster from about a million pixels on. */
+in all, which is faster for large images. */
 
-/* Pixels in any layout. Strides are in bytes; a channel stride of 0 makes grey. The
-code of a pixel with alpha has four bits where that of an opaque one has three; a fully
-transparent pixel has code 0, whatever its colour. Only functions that say so take
-alpha. */
+/* Pixels in any layout. Strides are in bytes; a channel stride of 0 makes grey. With
+alpha, a code has four bits where it has three for opaque pixels, and that of a fully
+transparent pixel is 0, whatever its colour. Only functions that say so take alpha. */
 typedef struct {
     const uint8_t *data;
     size_t height, width, channels;
@@ -213,8 +213,8 @@ void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
                      size_t n_full, size_t first, size_t last, uint32_t *codes,
                      uint8_t *colors, int64_t *counts);
 
-/* Merge two such lists, of `channels` bytes a colour; room for n_a + n_b colours;
-returns how many there are. */
+/* Merge two lists like these, of `channels` bytes a colour, into one with room for
+n_a + n_b colours; returns how many there are. */
 size_t kq_merge(const uint32_t *codes_a, const uint8_t *colors_a,
                 const int64_t *counts_a, size_t n_a, const uint32_t *codes_b,
                 const uint8_t *colors_b, const int64_t *counts_b, size_t n_b,
@@ -230,17 +230,17 @@ void kq_colors(const uint32_t *codes, size_t n, size_t channels, uint8_t *colors
 
 /* ---- colour spaces -----------------------------------------------------
 
-Where distances are measured. `plain` says that a coordinate is KQ_ONE times the
-value; the other fields for opaque colours are not looked at then. Otherwise each value
-goes through `light[value]`. If `roots` is 0, this is the coordinate already. If not, it
-is the amount of light, from which come three cone signals, their cube roots (below the
-knee a line: slope, foot), and coordinates: from_roots * roots + offset, as in Oklab and
-CIELAB.
+Where distances are measured. If `plain` is set, a coordinate is KQ_ONE times the
+value, and the other fields for opaque colours are ignored. Otherwise each value goes
+through `light[value]`. If `roots` is 0, that is the coordinate. If not, it is an amount
+of light; three amounts make three cone signals, these make three cube roots (near
+black, below the knee, a line instead: slope, foot), and these make the coordinates,
+from_roots * roots + offset, as in Oklab and CIELAB.
 
-Alpha a in 0..1 gives a colour p the coordinates m + a (p - m) and, as the fourth, a
-times `opaque`, where m is the middle between black and white, and `opaque` half their
-distance. So the squared distance of two colours is the mean of two: with both shown
-over black, and with both shown over white. */
+A colour p with alpha a in 0..1 has the coordinates m + a (p - m) and, as the fourth, a
+times `opaque`, where m is the middle between black and white, and `opaque` is half the
+distance between them. Then the squared distance of two colours is the mean of two: with
+both shown over black, and with both shown over white. */
 typedef struct {
     int plain, roots;
     double light[256];
@@ -260,10 +260,10 @@ void kq_to_space(const kq_space *space, const uint8_t *colors, size_t n,
 /* n weighted points in Morton order. Coordinate c of point i is coords[c * stride + i],
 stride >= n + KQ_LANES; the rest is padding.
 
-`channels` says how many coordinates points have: three or, with alpha, four. There are
-many points, so they take no room for a fourth that is not there. Palettes, centroids
-and blocks always have KQ_CHANNELS coordinates, the last of them 0 without alpha: they
-are small, and one layout is simpler than two. */
+Points have `channels` coordinates: three or, with alpha, four. There are many points,
+so without alpha there is no room for a fourth. Palettes, centroids and blocks always
+have KQ_CHANNELS coordinates, and without alpha the last is 0: they are few, and one
+layout is simpler than two. */
 typedef struct {
     size_t n, stride, channels;
     const int16_t *coords;
@@ -286,11 +286,11 @@ typedef struct {
     kq_level level[KQ_DEPTH]; /* level[0] is the coarsest */
 } kq_tree;
 
-/* Into how many cells the codes fall if only their first `bits` bits count:
-cells[bits], for every number of bits from 0 to code_bits. */
+/* How many different values the first `bits` bits of the codes have, which is how many
+cells of that size are occupied: cells[bits], for every `bits` from 0 to code_bits. */
 void kq_cell_counts(const uint32_t *codes, size_t n, int code_bits, size_t *cells);
 
-/* Merge the points whose codes differ in the lowest `shift` bits only into one at
+/* Merge points whose codes differ only in the lowest `shift` bits into one point at
 their mean (rounded to the grid): out_codes[m], out_coords[channels][out_stride],
 out_weights[m]; returns m, as kq_cell_counts() said. New point i stands for the points
 cells[i]..cells[i + 1]-1, whose exact sums are sums[i][KQ_SUMS]. */
@@ -327,12 +327,12 @@ nearest centroid, ties to the lowest index, exactly.
 centroids[k][KQ_CHANNELS]. labels[n] (INOUT, all below k) and sums[k][KQ_SUMS] (INOUT:
 weight, then weighted coordinates, of each label) are kept in step: only points
 that change their label touch the sums, which is what makes late iterations
-cheap. Sums that start at 0 end as the change, so that several ranges of blocks can be
-worked on at the same time and their changes added up afterwards.
+cheap. If the sums are 0 before the call, they are the changes after it; so threads can
+work on ranges of blocks at the same time, and their changes are added up afterwards.
 Returns the number of points whose label changed.
 
 Filtering (Kanungo et al., IEEE TPAMI 24(7), 2002; Pelleg and Moore, KDD 1999):
-from the root down, a block keeps only those centroids that are nearest to
+from the root down, a block keeps only the centroids that can be nearest to
 some point of its box. */
 size_t kq_assign(const kq_tree *tree, size_t first, size_t last,
                  const int16_t *centroids, size_t k, uint8_t *labels, int64_t *sums);
@@ -349,16 +349,17 @@ double kq_error(const int64_t *sums, const int16_t *centroids, size_t k, double 
 double kq_energy(const kq_points *points);
 
 /* Centroids to start from, without chance: cut the cluster whose best cut removes most
-error until there are k. A cut is a plane across the principal axis, between two of
-KQ_BINS bins, where it leaves the least error (Wu, ACM TOG 11(4), 1992; Celebi, 2011).
+error, again and again, until there are k clusters. A cut is a plane across the
+principal axis, between two of KQ_BINS bins, where it leaves the least error (Wu, ACM
+TOG 11(4), 1992; Celebi, 2011).
 order[n] and bins[n] are scratch. Writes centroids[count][KQ_CHANNELS] and returns
-count: k, or less if there are fewer than k different points (or weights so unequal
-that rounding hides the difference). */
+count: k, or less if there are fewer than k different points (or if weights are so
+unequal that rounding hides a difference). */
 size_t kq_seed(const kq_points *points, size_t k, uint32_t *order, uint8_t *bins,
                int16_t *centroids);
 
-/* The best cut of each cluster, which are the points of one label: the squared error
-that it would remove, gains[k] (in grid units squared), and the means of its two sides,
+/* The best cut of each cluster (the points of one label): the squared error that it
+would remove, gains[k] (in grid units squared), and the means of its two sides,
 halves[k][2][KQ_CHANNELS], which are not written where the gain is 0.
 sums[k][KQ_BINS][KQ_SUMS] is scratch. */
 void kq_splits(const kq_points *points, const uint8_t *labels, size_t k, double *sums,
@@ -384,10 +385,10 @@ int kq_use_level(int level);
 
 /* ---- results ----------------------------------------------------------- */
 
-/* The sum of the squared distances (returned) and the largest (*largest) of pixels
-to their entries: labels[height][width], palette[k][channels], in sRGB values 0..255.
-weights[height][width] or NULL for 1. With alpha: the mean over black and white.
-counts[k]: the weight of the pixels of each entry. */
+/* The squared distances of pixels to their entries: the sum (returned) and the largest
+(*largest). labels[height][width], palette[k][channels], in sRGB values 0..255.
+weights[height][width], or NULL for 1. With alpha, a distance is the mean of that over
+black and that over white. counts[k]: the weight of the pixels of each entry. */
 double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *labels,
                   const uint8_t *palette, size_t k, int64_t *counts, double *largest);
 
@@ -395,9 +396,9 @@ double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *
 void kq_relabel(const uint8_t *new_labels, size_t n, uint8_t *labels);
 
 /* A table from colour to label, with memory for occupied cells only: the labels of cell
-c are table[slots[c]][KQ_CELL_SIZE]. slots[KQ_CELLS], table[cells][KQ_CELL_SIZE]; cells
-as kq_cell_counts() says for KQ_CELL_BITS. Colours that are not in the list are not
-written. */
+c are table[slots[c]][KQ_CELL_SIZE]. slots[KQ_CELLS], table[cells][KQ_CELL_SIZE], where
+`cells` is what kq_cell_counts() says for KQ_CELL_BITS. The labels of colours that are
+not in the list are left as they were. */
 void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
                      uint32_t *slots, uint8_t *table);
 
@@ -407,9 +408,9 @@ void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *tabl
 
 /* From the codes of n colours to their ranks in the list, by one of two tables.
 
-Opaque colours: ranks[KQ_RANK_WORDS], a word for every KQ_RANK_CODES codes. A bit of its
-lower half says of each of them whether it is in the list; the upper half is the rank of
-the first that is.
+Opaque colours: ranks[KQ_RANK_WORDS], a word for every KQ_RANK_CODES codes. Its lower
+half has a bit for each code, which is set if the code is in the list. Its upper half is
+the rank of the first code that is.
 
 With alpha: an open-addressing hash table[size], size a power of 2 and at least 2 n,
 whose slots hold 0 or 1 + the rank of a code; and codes[n], to compare with. */
@@ -433,9 +434,9 @@ void kq_hash_lookup(const kq_image *image, const kq_color_index *color_index,
 /* ---- dithering --------------------------------------------------------- */
 
 /* Some entries of a palette, the last one repeated to fill the group: the first two
-coordinates of each, the other two, and their indices. A list of entries is one group or
-several: `next` is the number of the group where it goes on, or 0. nearest.h also has
-groups that are made when they are first needed, of the list that starts at `from`. */
+coordinates of each, the other two, and their indices. A list of entries is one or more
+groups; `next` is the number of the group where it goes on, or 0 at its end. For groups
+that nearest.h has yet to fill, `from` is the start of the list to choose from. */
 typedef struct {
     int16_t xy[KQ_GROUP][2], zw[KQ_GROUP][2];
     uint8_t index[KQ_GROUP];
@@ -443,14 +444,15 @@ typedef struct {
 } kq_group;
 
 /* Finds the nearest entry of palette[k][KQ_CHANNELS] for any point of the colour space,
-ties to the lowest index, exactly. The space is cut into cells. A cell, when it is first
-needed, gets a list of those entries that are nearest somewhere in it; if that is longer
-than a group, the cell is cut into parts that get lists of their own.
+ties to the lowest index, exactly. The space is cut into cells. When a cell is first
+needed, it gets a list of the entries that are nearest somewhere in it. If the list is
+longer than a group, the cell is cut into parts, and each part gets a list of its own.
 
 cells[KQ_NEAREST_CELLS] (INOUT, 0 before the first use) has, for each cell, twice the
 number of its first group, or twice that of its first part and 1 more.
-groups[KQ_NEAREST_GROUPS] (INOUT) are the lists, `used` (INOUT, 0 before) says how many
-groups there are. When they are full, all are forgotten and made again as needed. */
+groups[KQ_NEAREST_GROUPS] (INOUT) are the lists, and `used` (INOUT, 0 before) says how
+many groups there are. When there is no room left, all are dropped and made again as
+needed. */
 typedef struct {
     const int16_t *palette;
     size_t k, channels;
@@ -459,7 +461,7 @@ typedef struct {
     size_t used;
 } kq_nearest;
 
-/* What is dithered: pixels, the way from their colours to ranks, and for each rank the
+/* What is dithered: pixels, a table from their colours to ranks, and for each rank the
 point of the colour and its nearest entry. The points need no weights. */
 typedef struct {
     kq_image image;
@@ -468,9 +470,9 @@ typedef struct {
     const uint8_t *labels;
 } kq_picture;
 
-/* For each of the points first..last-1 what error diffusion needs: prepared[n]
-[KQ_CHANNELS], its coordinates; if the colour has an entry of its own, the first is
-~label, which is below 0. palette[k][KQ_CHANNELS]. */
+/* What error diffusion needs of the points first..last-1: prepared[n][KQ_CHANNELS], the
+coordinates of each. If a colour has an entry of its own, ~label, which is below 0,
+replaces the first coordinate. palette[k][KQ_CHANNELS]. */
 void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
                 size_t last, int16_t *prepared);
 
@@ -490,30 +492,30 @@ indices[height][width] of these rows.
 
 The image is cut into bands of KQ_BAND_ROWS rows, so that threads can share the work.
 Errors do not go from one band to the next. Instead, a band starts KQ_BAND_LEAD rows
-early, and its first rows get errors like any other. `first` must be the start of a
-band, and there may be at most KQ_BANDS bands up to `last`, which take turns pixel by
-pixel. */
+early, so that its first rows get errors from above like any others. `first` must be the
+start of a band. Up to `last` there may be at most KQ_BANDS bands; they take turns,
+pixel by pixel. */
 void kq_diffuse(const kq_picture *picture, const int16_t *prepared, kq_nearest *search,
                 size_t first, size_t last, int strength, const kq_scratch *scratch,
                 uint8_t *indices);
 
-/* around[k][KQ_AROUND] of each of k > 1 entries: the nearest others, as many as there
-are, the last one repeated. */
+/* For each of k > 1 entries the nearest others: around[k][KQ_AROUND]. If there are
+fewer, the last one is repeated. */
 void kq_find_around(const int16_t *palette, size_t k, uint8_t *around);
 
-/* Which two entries stand for each of the points first..last-1, so that their mean is
-near: mixes[i] is one | other << 8 | share of the other << 16, a share of KQ_STRENGTH.
-One of them is the nearest entry, the other one of those around it:
-around[k][KQ_AROUND]. The share of the latter is strength / KQ_STRENGTH of what it would
-be. A colour with an entry of its own has just that. */
+/* Which two entries stand for each of the points first..last-1, so that their mix is
+near the point: mixes[i] is one | other << 8 | share of the other << 16, a share of
+KQ_STRENGTH. They are the nearest entry and one of those around it,
+around[k][KQ_AROUND], the lower index first. The entry that is not the nearest gets
+strength / KQ_STRENGTH of the share that suits best. A colour with an entry of its own
+is not mixed. */
 void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
             const uint8_t *around, size_t first, size_t last, int strength,
             uint32_t *mixes);
 
-/* indices[height][width] of the rows first..last-1 from the mixes of all points. A
-pixel gets the other entry where its threshold is below the share of that. The
-thresholds, thresholds[KQ_TILE][KQ_TILE], are repeated over the image. found[width] is
-scratch. */
+/* Write indices[height][width] of the rows first..last-1, from the mixes of all points.
+A pixel gets the other entry where its threshold is below the share. The thresholds,
+thresholds[KQ_TILE][KQ_TILE], are repeated over the image. found[width] is scratch. */
 void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
                 size_t last, const uint8_t *thresholds, uint32_t *found,
                 uint8_t *indices);
