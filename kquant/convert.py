@@ -16,7 +16,7 @@ from .files.encode import check_format, encode, shows
 from .fit.goal import most_that_fit
 from .indexed import IndexedImage, content_of
 from .parallel import Workers
-from .pipeline import Quantization
+from .pipeline import RESERVATIONS, Quantization
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -263,6 +263,28 @@ def _fitted(
         if most is not None and len(encoded) > most:
             raise _too_large(most, image, encoded)
         return image, encoded
+    kept: tuple[IndexedImage, bytes] | None = None
+    for attempt in range(RESERVATIONS + 1):
+        best = _largest(quantization, settings, file, most)
+        if isinstance(best, QualityError):
+            break
+        kept, image = best, best[0]
+        last = attempt >= RESERVATIONS - 1
+        size = len(image.palette)
+        if attempt == RESERVATIONS or not quantization.reserve(
+            size, image.mse, last=last
+        ):
+            break
+    if isinstance(best, QualityError) and (kept is None or settings.protection):
+        raise best
+    assert kept is not None
+    return kept
+
+
+def _largest(
+    quantization: Quantization, settings: Settings, file: _File, most: int
+) -> tuple[IndexedImage, bytes] | QualityError:
+    """Give the image with the most colours whose file fits; or the smallest one."""
     palettes = quantization.palettes
     low = min(max(palettes.least, 2), palettes.most)
     pixels = file.picture.pixels
@@ -287,7 +309,7 @@ def _fitted(
         if most_that_fit(fits, low, palettes.most, beyond) is not None:
             return largest[0]
     image = quantization.of_size(low, strength)
-    raise _too_large(most, image, file.encode(image))
+    return _too_large(most, image, file.encode(image))
 
 
 def _too_large(most: int, image: IndexedImage, encoded: bytes) -> QualityError:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ._palette import Palette, map_pixels
 from .checks import MAX_COLORS
+from .color.counting import morton_codes
 from .color.depth import rounded_colors
 from .color.histogram import as_weights, count_pixels, weigh_pixels
 from .color.pixels import as_pixels
@@ -23,6 +24,7 @@ from .fit.quality import psnr_at, quality_of
 from .indexed import IndexedImage
 from .mapping.hidden import hidden_color
 from .mapping.index import index_pixels
+from .mapping.lost import far_from, lost_colors
 from .mapping.measure import measure_colors
 from .mapping.order import ordered, renamed, small_file_orders, with_transparent
 from .parallel import Workers
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from ._typing import U8, Colors, ImageLike, Index
     from .files.disk import PathLike
     from .fit.goal import Goal
-    from .fit.problem import Solution
+    from .fit.problem import Problem, Solution
     from .mapping.dither import Dither
     from .mapping.index import IndexMap
     from .parallel import Progress
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
         TransparentIndex,
         TransparentRgb,
     )
+
+
+# How often what a goal's palette loses is locked, and the search begun again.
+RESERVATIONS = 4
 
 
 def quantize(
@@ -205,6 +211,8 @@ class Quantization:
         self._counted = self._histogram = count_pixels(pixels, workers)
         if weighed is not None:
             self._histogram = weigh_pixels(pixels, weighed)
+        # What earlier palettes lost, and is locked; and those of every size.
+        self._reserved: U8 | None = None
         self._nested: NestedPalettes | None = None
 
     def result(self) -> IndexedImage:
@@ -222,25 +230,89 @@ class Quantization:
     def palettes(self) -> NestedPalettes:
         """Palettes of every size, from one search."""
         if self._nested is None:
-            problem = self._settings.problem(self._histogram, self._counted)
+            problem = self._problem()
+            if self._reserved is not None:
+                problem = replace(problem, locked=self._reserved)
             self._nested = NestedPalettes(problem, self._workers)
         return self._nested
 
+    def reserve(self, size: int, mse: float, *, last: bool = False) -> bool:
+        """Lock what the palette of a size loses; say whether there was anything.
+
+        That is colours that `max_error` protects, and what people would miss in a
+        picture whose mean squared error is to be `mse`. If nobody is going to ask
+        again (`last`), enough is locked for the promise of `max_error` to hold.
+        """
+        problem, protection = self._problem(), self._settings.protection
+        locked = problem.locked if self._reserved is None else self._reserved
+        solution = self._delivered(self.palettes.at(size))
+        clusters = solution.clusters
+        if protection is not None:
+            missed, _ = protection.missed(clusters.colors, self._space, self._counted)
+            if len(missed):
+                wanted = np.concatenate([locked, missed])
+                if last or len(wanted) > problem.k:
+                    wanted = protection.everything(problem, locked, self._counted)
+                return self._lock(wanted)
+        lost = lost_colors(
+            self._pixels, self._counted, clusters, far_from(mse), self._workers
+        )
+        # One entry at least is left for all the rest.
+        room = max(problem.k - 1 - len(locked), 0)
+        return len(lost) > 0 and self._lock(np.concatenate([locked, lost[:room]]))
+
+    def _lock(self, colors: U8) -> bool:
+        """Begin again with these colours locked; say whether they are new."""
+        before = self._problem().locked if self._reserved is None else self._reserved
+        _, first = np.unique(morton_codes(colors), return_index=True)
+        self._reserved = colors[np.sort(first)]
+        if len(self._reserved) == len(before):
+            return False
+        self._nested = None
+        return True
+
+    def _problem(self) -> Problem:
+        return self._settings.problem(self._histogram, self._counted)
+
     def of_size(self, colors: int, strength: float) -> IndexedImage:
         """Quantize to one size of the palettes, with a part of the dithering."""
-        solution = self._delivered(self.palettes.at(colors))
+        solution = self._promised(self._delivered(self.palettes.at(colors)))
         return self._indexed(solution, self._dither.weaker(strength))
 
     def _solved(self) -> Solution:
         return solve_protected(
-            self._settings.problem(self._histogram, self._counted),
+            self._problem(),
             self._settings.protection,
             self._counted,
             self._workers,
         )
 
     def _reaching(self, goal: Goal) -> IndexedImage:
-        """Quantize with as few colours as reach the goal."""
+        """Quantize with as few colours as reach the goal and lose nothing."""
+        kept: Solution | None = None
+        for attempt in range(RESERVATIONS + 1):
+            solution, mse = self._fewest(goal)
+            if mse > goal.limit:
+                break
+            kept = solution
+            last = attempt >= RESERVATIONS - 1
+            size = len(solution.clusters.colors)
+            if attempt == RESERVATIONS or not self.reserve(
+                size, goal.wanted, last=last
+            ):
+                break
+        if kept is None or (mse > goal.limit and self._settings.protection is not None):
+            psnr = psnr_at(mse)
+            raise QualityError(
+                f"best {len(solution.clusters.colors)}-colour result has quality "
+                f"{quality_of(psnr)} (PSNR {psnr:.1f} dB, MSE {mse:.2f}), "
+                f"below {goal.asked}",
+                best_image=self._indexed(solution, self._dither),
+            )
+        return self._indexed(self._promised(kept), self._dither)
+
+    def _fewest(self, goal: Goal) -> tuple[Solution, float]:
+        """Find the palette with the fewest colours that reach the goal."""
         found: dict[int, tuple[Solution, float]] = {}
 
         def error(size: int) -> float:
@@ -254,17 +326,16 @@ class Quantization:
         size = goal.fewest(
             palettes.least, palettes.most, error, palettes.expected_error
         )
-        solution, mse = found[size]
-        image = self._indexed(solution, self._dither)
-        if mse > goal.limit:
-            psnr = psnr_at(mse)
-            raise QualityError(
-                f"best {len(solution.clusters.colors)}-colour result has quality "
-                f"{quality_of(psnr)} (PSNR {psnr:.1f} dB, MSE {mse:.2f}), "
-                f"below {goal.asked}",
-                best_image=image,
-            )
-        return image
+        return found[size]
+
+    def _promised(self, solution: Solution) -> Solution:
+        """Say how far protected colours are from their entries, if any are."""
+        protection = self._settings.protection
+        if protection is None:
+            return solution
+        colors = solution.clusters.colors
+        _, distance = protection.missed(colors, self._space, self._counted)
+        return replace(solution, protected_error=distance)
 
     def _delivered(self, solution: Solution) -> Solution:
         """Label all colours, also those without weight, by the entries as written.

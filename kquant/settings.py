@@ -390,11 +390,6 @@ def _refuse_contradictions(settings: Settings) -> None:
                     f"palette is used as it is, so {name} would have no effect: "
                     "give one of them"
                 )
-    if goal is not None and settings.max_error is not None:
-        raise InvalidValueError(
-            f"{goal.asked} chooses how many colours there are, and max_error needs "
-            "as many as it takes: give one of them"
-        )
     if rounds and ("lock" in settings.given or settings.max_error is not None):
         raise InvalidValueError(
             "bits rounds every entry, so lock and max_error cannot hold: "
@@ -402,8 +397,6 @@ def _refuse_contradictions(settings: Settings) -> None:
         )
     if settings.max_bytes is not None and goal is not None:
         raise InvalidValueError(f"max_bytes and {goal.asked}: give one goal")
-    if settings.max_bytes is not None and settings.max_error is not None:
-        raise InvalidValueError("max_bytes and max_error: give one of them")
 
 
 def _is_fitted(name: str, rounds: bool) -> bool:

@@ -14,6 +14,7 @@ from .kmeans import solve
 if TYPE_CHECKING:
     from .._typing import F64, I16, I64, U8
     from ..color.histogram import Histogram
+    from ..color.space import Space
     from ..parallel import Workers
     from .problem import Problem, Solution
 
@@ -58,37 +59,63 @@ class Protection:
         ValueError
             If `k` entries cannot hold the promise.
         """
-        k, space, lock = problem.k, problem.space, problem.locked
-        least = self.pixels or max(1, counted.pixels // PART)
-        guarded = counted.colors[counted.counts >= least]
-        if len(guarded) == 0:
-            return replace(solve(problem, workers), protected_error=0.0)
-        at = space.entries(guarded).astype(np.int64)
-        limit = (self.max_error * _kernel.ONE) ** 2
+        lock = problem.locked
         locked = lock
         for attempt in range(ROUNDS + 2):
             solution = solve(replace(problem, locked=locked), workers)
-            distances = _to_nearest(at, space.entries(solution.clusters.colors))
-            far = distances > limit
-            if not far.any() or attempt > ROUNDS:
+            colors = solution.clusters.colors
+            missed, distance = self.missed(colors, problem.space, counted)
+            if len(missed) == 0 or attempt > ROUNDS:
                 break
             if attempt < ROUNDS:
-                locked = np.concatenate([locked, _cover(guarded[far], at[far], limit)])
-            if attempt == ROUNDS or len(locked) > k:
-                rest = np.ones(len(at), bool)
-                if len(lock):
-                    rest = _to_nearest(at, space.entries(lock)) > limit
-                locked = np.concatenate([lock, _cover(guarded[rest], at[rest], limit)])
-            if len(locked) > k:
-                needed = f"{len(locked)}" if len(locked) < MOST_NEEDED else "many more"
-                raise InvalidValueError(
-                    f"max_error={self.max_error:g} cannot be kept with {k} colors: "
-                    f"{needed} would do; allow more colors or a larger max_error, or "
-                    f"protect only larger areas (protect_pixels is {least})"
-                )
-        return replace(
-            solution, protected_error=float(distances.max()) ** 0.5 / _kernel.ONE
-        )
+                locked = np.concatenate([locked, missed])
+            if attempt == ROUNDS or len(locked) > problem.k:
+                locked = self.everything(problem, lock, counted)
+        return replace(solution, protected_error=distance)
+
+    def missed(self, colors: U8, space: Space, counted: Histogram) -> tuple[U8, float]:
+        """Find colours that would keep the promise, where a palette breaks it.
+
+        Returns
+        -------
+        tuple of (m, 3|4) uint8 and float
+            And the largest distance of a protected colour, in the unit of `max_error`.
+        """
+        guarded = counted.colors[counted.counts >= self._least(counted)]
+        if len(guarded) == 0:
+            return guarded, 0.0
+        at = space.entries(guarded).astype(np.int64)
+        distances = np.full(len(at), np.inf)
+        if len(colors):
+            distances = _to_nearest(at, space.entries(colors))
+        limit = (self.max_error * _kernel.ONE) ** 2
+        far = distances > limit
+        distance = float(distances.max()) ** 0.5 / _kernel.ONE
+        return _cover(guarded[far], at[far], limit), distance
+
+    def everything(self, problem: Problem, lock: U8, counted: Histogram) -> U8:
+        """Lock so many colours that the promise holds whatever the others are.
+
+        Raises
+        ------
+        ValueError
+            If they are more than the palette may have.
+        """
+        missed, _ = self.missed(lock, problem.space, counted)
+        locked = np.concatenate([lock, missed])
+        if len(locked) > problem.k:
+            needed = f"{len(locked)}" if len(locked) < MOST_NEEDED else "many more"
+            raise InvalidValueError(
+                f"max_error={self.max_error:g} cannot be kept with {problem.k} colors: "
+                f"{needed} would do; allow more colors or a larger max_error, or "
+                "protect only larger areas "
+                f"(protect_pixels is {self._least(counted)})"
+            )
+        return locked
+
+    def _least(self, counted: Histogram) -> int:
+        """From how many pixels on a colour is protected."""
+        return self.pixels or max(1, counted.pixels // PART)
 
 
 def solve_protected(

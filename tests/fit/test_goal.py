@@ -131,7 +131,7 @@ def test_threads_do_not_matter(threads, monkeypatch):
     "options",
     [
         {"quality": 5, "min_psnr": 3}, {"min_psnr": 3, "max_mse": 3},
-        {"quality": 5, "max_error": 9}, {"quality": 5, "palette": ["#fff"]},
+        {"quality": 5, "palette": ["#fff"]},
         {"min_psnr": -1}, {"max_mse": math.nan}, {"min_psnr": math.inf},
     ],
 )  # fmt: skip
@@ -200,7 +200,6 @@ def test_a_size_that_nothing_fits_is_refused_and_nothing_written(source):
     [
         ({"max_bytes": 0}, ValueError), ({"max_bytes": 1.5}, TypeError),
         ({"max_bytes": 9, "quality": 5}, ValueError),
-        ({"max_bytes": 9, "max_error": 5}, ValueError),
     ],
 )  # fmt: skip
 def test_wrong_sizes_are_refused(source, options, error):
