@@ -140,7 +140,8 @@ def quantize(
         ``(MIN, MAX)`` or ``"MIN-MAX"`` on pngquant's scale 0..100: the fewest colours,
         up to `colors`, that reach MAX; a result below MIN is refused. What counts,
         here and for the next two, is the error without dithering. The guide says
-        which PSNR each quality stands for.
+        which PSNR each quality stands for. Small things that people look at, such as
+        a dot on a page, get entries of their own where the mean would lose them.
     min_psnr : float, optional
         The fewest colours, up to `colors`, that reach this PSNR in dB.
     max_mse : float, optional
