@@ -95,9 +95,7 @@ class Space:
 
     def coords(self, colors: U8) -> I16:
         """(n, 3|4) uint8 -> (3|4, n + padding) int16: coordinates, plane by plane."""
-        coords = np.empty((colors.shape[1], len(colors) + _kernel.LANES), np.int16)
-        self._converter.load(colors, coords)
-        return coords
+        return self._converter.load(colors)
 
     def entries(self, colors: U8) -> I16:
         """(k, 3|4) uint8 -> (k, CHANNELS) int16: coordinates, entry by entry."""
