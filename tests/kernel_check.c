@@ -112,13 +112,13 @@ static void check_tally(const kq_image *image, const histogram *h)
     uint8_t *colors = allocate(h->n, 3);
     int64_t *counts = allocate(h->n, sizeof *counts);
     kq_image flat = *image;
-    size_t n = 0, n_full = 0;
+    size_t n = 0, n_full;
     flat.pixel = flat.row = 0; /* the first pixel over and over */
     flat.height = 1;
     flat.width = 3 * KQ_FULL;
     memset(tables, 0, 2 * (size_t)KQ_CODES);
-    n_full = kq_tally(image, tables, full, 0, room);
-    require(kq_tally(&flat, tables + KQ_CODES, full, n_full, room) == n_full + 2,
+    n_full = kq_tally(image, tables, full, room);
+    require(kq_tally(&flat, tables + KQ_CODES, full + n_full, room - n_full) == 2,
             "a full counter was not noted");
     n_full += 2;
     qsort(full, n_full, sizeof *full, by_value);
@@ -129,7 +129,14 @@ static void check_tally(const kq_image *image, const histogram *h)
     for (size_t b = 0; b < KQ_BUCKETS; b++)
         n += sizes[b];
     require(n == h->n, "tables hold another number of colours");
-    kq_tally_colors(tables, 2, full, n_full, 0, KQ_BUCKETS, codes, colors, counts);
+    require(kq_tally_colors(tables, 2, full, n_full, 0, KQ_BUCKETS, n - 1, codes,
+                            colors, counts)
+                == n,
+            "tables write more than there is room for");
+    require(kq_tally_colors(tables, 2, full, n_full, 0, KQ_BUCKETS, n, codes, colors,
+                            counts)
+                == n,
+            "tables hold another number of colours");
     require(!memcmp(codes, h->codes, 4 * n), "codes of tables are wrong");
     require(!memcmp(colors, h->colors, 3 * n), "colours of tables are wrong");
     for (size_t i = 0; i < n; i++)
@@ -145,16 +152,22 @@ static void check_tally(const kq_image *image, const histogram *h)
 
 static histogram count(const kq_image *image)
 {
-    uint32_t sizes[KQ_BUCKETS], cursor[KQ_BUCKETS], bounds[KQ_BUCKETS + 1] = {0};
+    uint32_t bounds[2][KQ_BUCKETS + 1];
     uint16_t *low = allocate(PIXELS, sizeof *low);
     uint32_t *codes = allocate(PIXELS, sizeof *codes);
     histogram h = {0, 3, allocate(PIXELS, 3), allocate(PIXELS, 8), allocate(PIXELS, 4)};
-    kq_bucket_sizes(image, sizes);
-    for (size_t b = 0; b < KQ_BUCKETS; b++)
-        bounds[b + 1] = (cursor[b] = bounds[b]) + sizes[b];
-    require(bounds[KQ_BUCKETS] == PIXELS, "bucket sizes do not add up");
-    kq_bucket_fill(image, cursor, low);
-    h.n = kq_count_colors(low, bounds, 0, KQ_BUCKETS, h.codes, h.colors, h.counts);
+    /* In two parts, as two threads would. */
+    kq_image part[2] = {*image, *image};
+    part[0].height /= 2;
+    part[1].height -= part[0].height;
+    part[1].data += (ptrdiff_t)part[0].height * image->row;
+    const size_t above = part[0].height * WIDTH;
+    kq_bucket_sort(&part[0], codes, bounds[0], low);
+    kq_bucket_sort(&part[1], codes, bounds[1], low + above);
+    require(bounds[0][KQ_BUCKETS] + bounds[1][KQ_BUCKETS] == PIXELS,
+            "bucket sizes do not add up");
+    const kq_buckets parts[2] = {{low, bounds[0]}, {low + above, bounds[1]}};
+    h.n = kq_count_colors(parts, 2, 0, KQ_BUCKETS, h.codes, h.colors, h.counts);
     kq_codes(h.colors, h.n, 3, codes);
     require(memcmp(codes, h.codes, 4 * h.n) == 0, "codes are not those of the colours");
     check_merge(&h);
@@ -228,26 +241,13 @@ static kq_tree grow(kq_points points, const uint32_t *codes)
         tree.level[depth] = (kq_level){.count = blocks, .start = start};
     }
     for (int depth = KQ_DEPTH - 1; depth >= 0; depth--) {
-        const kq_level *finer = &tree.level[depth + 1];
         kq_level *level = &tree.level[depth];
+        uint32_t *child = allocate(level->count + 1, sizeof *child);
         int16_t *low = allocate(KQ_CHANNELS * level->count, 2);
         int16_t *high = allocate(KQ_CHANNELS * level->count, 2);
         int64_t *sums = allocate(KQ_SUMS * level->count, 8);
-        level->low = low;
-        level->high = high;
-        level->sums = sums;
-        if (depth == KQ_DEPTH - 1) {
-            kq_measure_blocks(&points, level->start, level->count, low, high, sums);
-            continue;
-        }
-        uint32_t *child = allocate(level->count + 1, sizeof *child);
-        for (uint32_t b = 0, f = 0; b <= level->count; b++) {
-            while (finer->start[f] < level->start[b])
-                f++;
-            child[b] = f;
-        }
-        level->child = child;
-        kq_join_blocks(finer, child, level->count, low, high, sums);
+        *level = (kq_level){level->count, level->start, child, low, high, sums};
+        kq_measure_level(&tree, (size_t)depth, child, low, high, sums);
     }
     return tree;
 }
@@ -331,7 +331,7 @@ static void check_coarse(const kq_tree *tree, const uint32_t *codes, size_t k)
     const size_t channels = tree->points.channels;
     const int most = 8 * (int)channels;
     size_t cells[4 * 8 + 1];
-    kq_cell_counts(codes, tree->points.n, most, cells);
+    require(kq_cell_counts(codes, tree->points.n, most, cells), "codes do not ascend");
     for (int bits = 1; bits <= most; bits += 5) {
         const size_t m = cells[bits], stride = m + KQ_LANES;
         uint32_t *coarse = allocate(m, sizeof *coarse);
@@ -428,12 +428,13 @@ static void check_image(const kq_image *image, const histogram *h,
     add_to_hash(indices, PIXELS);
     add_to_hash(&largest, sizeof largest);
     /* Dithering: the bytes are compared; tests in Python say that they are right. */
-    uint32_t *near_cells = allocate(KQ_NEAREST_CELLS, 4), *mixes = allocate(h->n, 4);
+    uint32_t *near_cells = allocate(KQ_NEAREST_CELLS, 4),
+             *mixes = allocate(h->n + 1, 4);
     kq_group *groups = allocate(KQ_NEAREST_GROUPS, sizeof *groups);
     int32_t *errors = allocate(KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS, 4);
     int16_t rows[KQ_BANDS * WIDTH * KQ_CHANNELS];
-    int16_t *prepared = allocate(h->n * KQ_CHANNELS, 2);
-    uint8_t unused[WIDTH], around[KQ_MAX_COLORS * KQ_AROUND];
+    int16_t *prepared = allocate((h->n + 1) * KQ_CHANNELS, 2);
+    uint8_t unused[WIDTH];
     uint8_t thresholds[KQ_TILE * KQ_TILE];
     for (size_t i = 0; i < sizeof thresholds; i++)
         thresholds[i] = (uint8_t)(i * 37 + i / KQ_TILE * 11);
@@ -456,8 +457,7 @@ static void check_image(const kq_image *image, const histogram *h,
         require(!memcmp(indices, again, PIXELS), "full lists change the result");
     }
     free(again);
-    kq_find_around(centroids, k, around);
-    kq_mix(&picture, centroids, k, around, 0, h->n, 256, mixes);
+    kq_mix(&picture, centroids, k, 0, h->n, 256, mixes);
     kq_ordered(&picture, mixes, 0, HEIGHT, thresholds, found, indices);
     add_to_hash(indices, PIXELS);
     free(near_cells);

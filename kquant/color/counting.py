@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from .. import _kernel
-from ..parallel import MOST_THREADS, Workers
+from ..parallel import MOST_THREADS, Workers, ranges
 
 if TYPE_CHECKING:
     from .._typing import I64, U8, U32
@@ -26,16 +26,9 @@ STEP_PIXELS = 1 << 24
 
 def morton_codes(colors: U8) -> U32:
     """(N, 3|4) uint8 -> (N,) uint32: bits of r, g, b, a interleaved, highest first."""
-    codes = np.empty(len(colors), np.uint32)
-    _kernel.codes(colors, codes)
-    return codes
-
-
-def decoded(codes: U32, channels: int) -> U8:
-    """(N,) uint32 -> (N, channels) uint8: the colours of Morton codes."""
-    colors = np.empty((len(codes), channels), np.uint8)
-    _kernel.colors(codes, colors)
-    return colors
+    if len(colors) == 0:
+        return np.empty(0, np.uint32)
+    return _kernel.pixel_codes(colors[np.newaxis])
 
 
 def add_up(codes: U32, counts: I64) -> tuple[U32, I64]:
@@ -82,47 +75,34 @@ def count(pixels: U8, workers: Workers) -> list[Counted]:
     return [arrays]
 
 
-def _count_sorted(
-    pixels: U8,
-) -> Counted:
+def _count_sorted(pixels: U8) -> Counted:
     """Return codes, colours and counts of pixels with alpha."""
-    codes = np.empty(pixels.shape[0] * pixels.shape[1], np.uint32)
-    _kernel.pixel_codes(pixels, codes)
+    codes = _kernel.pixel_codes(pixels)
     # Drawings have long runs of one colour, which then need not be sorted.
     first = np.flatnonzero(np.diff(codes, prepend=codes[0] ^ 1))
     codes, counts = add_up(codes[first], np.diff(first, append=len(codes)))
-    return codes, decoded(codes, pixels.shape[2]), counts
+    return codes, _kernel.decoded(codes, pixels.shape[2]), counts
 
 
 def _count_in_buckets(pixels: U8, workers: Workers) -> Counted:
     """Return codes, colours and counts."""
     size = pixels.shape[0] * pixels.shape[1]
-    parts = np.array_split(pixels, workers.share_pixels(size))
-    # A counting sort by bucket (the upper half of the code): each thread has a
-    # range of rows, and within each bucket a range of places of its own.
-    sizes = np.empty((len(parts), _kernel.BUCKETS), np.uint32)
-    workers.run(_kernel.bucket_sizes, zip(parts, sizes, strict=True))
-    bounds = np.zeros(_kernel.BUCKETS + 1, np.uint32)
-    np.cumsum(sizes.sum(axis=0), out=bounds[1:])
-    cursors = np.cumsum(sizes, axis=0, dtype=np.uint32) - sizes + bounds[:-1]
-    low = np.empty(size, np.uint16)
-    workers.run(
-        _kernel.bucket_fill,
-        [(part, cursor, low) for part, cursor in zip(parts, cursors, strict=True)],
-    )
-    # Then each thread counts the colours of a range of buckets; they are as many as
-    # its pixels at most, and the gaps behind them are closed.
-    ranges = _share_buckets(bounds, len(parts))
+    bands = np.array_split(pixels, workers.share_pixels(size))
+    parts = workers.run(_kernel.Buckets, [(band,) for band in bands])
+    # Each thread counts the colours of a range of buckets; they are as many as its
+    # pixels at most, and the gaps behind them are closed.
+    bounds = np.array([part.bounds for part in parts], np.int64).sum(axis=0)
+    shares = _share_buckets(bounds, len(parts))
     arrays = allocate(size)
     found = workers.run(
         _kernel.count_colors,
         [
-            (low, bounds, a, b, *(array[bounds[a] : bounds[b]] for array in arrays))
-            for a, b in ranges
+            (parts, a, b, *(array[bounds[a] : bounds[b]] for array in arrays))
+            for a, b in shares
         ],
     )
     total = 0
-    for (a, _), n in zip(ranges, found, strict=True):
+    for (a, _), n in zip(shares, found, strict=True):
         for array in arrays if total < bounds[a] else ():
             array[total : total + n] = array[bounds[a] : bounds[a] + n]
         total += n
@@ -135,32 +115,20 @@ def _count_in_tables(pixels: U8, steps: int, workers: Workers) -> Counted:
     size = pixels.shape[0] * pixels.shape[1]
     parts = np.array_split(pixels, workers.share(size, TABLE_PIXELS))
     bands = [np.array_split(part, steps) for part in parts]
-    tables = np.zeros((len(parts), _kernel.CODES), np.uint8)
-    room = parts[0].shape[0] * parts[0].shape[1] // _kernel.FULL + 1
-    full = np.empty((len(parts), room), np.uint32)
-    used = [0] * len(parts)
+    tables = _kernel.Tables(len(parts))
     for step in range(steps):
         workers.report("histogram", step / steps)
-        used = workers.run(
-            _kernel.tally,
-            [(bands[i][step], tables[i], full[i], used[i]) for i in range(len(parts))],
-        )
-    overflows = np.sort(np.concatenate([full[i, : used[i]] for i in range(len(parts))]))
+        workers.run(tables.add, [(i, bands[i][step]) for i in range(len(parts))])
     # The distinct colours of each bucket say where each thread is to write.
-    sizes = np.empty(_kernel.BUCKETS, np.uint32)
-    ends = np.linspace(0, _kernel.BUCKETS, len(parts) + 1).astype(int).tolist()
-    workers.run(
-        _kernel.tally_sizes,
-        [(tables, *ends[i : i + 2], sizes) for i in range(len(parts))],
-    )
+    sizes = workers.run(tables.sizes, ranges(_kernel.BUCKETS, len(parts)))
     bounds = np.zeros(_kernel.BUCKETS + 1, np.int64)
-    np.cumsum(sizes, out=bounds[1:])
+    np.cumsum(np.concatenate(sizes), out=bounds[1:])
     arrays = allocate(int(bounds[-1]))
-    calls = []
-    for first, last in _share_buckets(bounds, len(parts)):
-        out = [array[bounds[first] : bounds[last]] for array in arrays]
-        calls.append((tables, overflows, first, last, *out))
-    workers.run(_kernel.tally_colors, calls)
+    calls = [
+        (a, b, *(array[bounds[a] : bounds[b]] for array in arrays))
+        for a, b in _share_buckets(bounds, len(parts))
+    ]
+    workers.run(tables.colors, calls)
     return arrays
 
 

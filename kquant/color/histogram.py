@@ -9,7 +9,7 @@ import numpy as np
 from .. import _kernel
 from ..errors import InvalidTypeError, InvalidValueError
 from ..parallel import Workers
-from .counting import add_up, allocate, count, decoded, morton_codes, shrink
+from .counting import add_up, allocate, count, morton_codes, shrink
 from .pixels import as_pixels
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Histogram:
     Histogram(2 colors, 12 pixels)
     """
 
-    __slots__ = ("_cells", "_codes", "_colors", "_counts")
+    __slots__ = ("_checked", "_codes", "_colors", "_counts")
 
     def __init__(self, colors: npt.ArrayLike, counts: npt.ArrayLike) -> None:
         given, weights = np.asarray(colors), np.asarray(counts)
@@ -77,15 +77,15 @@ class Histogram:
             raise InvalidValueError(f"counts must be at least 1, got {weights.min()}")
         _check_total(weights)
         given = np.ascontiguousarray(given, np.uint8)
-        codes, totals = add_up(morton_codes(given), np.int64(weights))
-        self._set(codes, decoded(codes, given.shape[1]), totals)
+        codes, totals = add_up(morton_codes(given), weights.astype(np.int64))
+        self._set(codes, _kernel.decoded(codes, given.shape[1]), totals)
 
     def _set(self, codes: U32, colors: U8, counts: I64) -> None:
         codes.flags.writeable = False
         colors.flags.writeable = False
         counts.flags.writeable = False
         self._codes, self._colors, self._counts = codes, colors, counts
-        self._cells: Size | None = None
+        self._checked: _kernel.Codes | None = None
 
     @classmethod
     def _ordered(cls, codes: U32, colors: U8, counts: I64) -> Histogram:
@@ -135,12 +135,18 @@ class Histogram:
         return self._codes
 
     @property
+    def checked_codes(self) -> _kernel.Codes:
+        """The codes as the kernel takes them; checked when they are first needed."""
+        checked = self._checked
+        if checked is None:  # two threads may both find this, and make the same
+            checked = _kernel.Codes(self._codes, self._colors.shape[1])
+            self._checked = checked
+        return checked
+
+    @property
     def cells(self) -> Size:
-        """(b + 1,): into how many cells the first 0..b bits of the codes fall."""
-        if self._cells is None:
-            self._cells = np.empty(8 * self._colors.shape[1] + 1, np.uintp)
-            _kernel.cell_counts(self._codes, self._cells)
-        return self._cells
+        """(b + 1,), read-only: how many cells the first 0..b bits of the codes make."""
+        return self.checked_codes.cells
 
     @property
     def pixels(self) -> int:
@@ -168,7 +174,7 @@ class Histogram:
             return self._codes, self._colors, self._counts
         colors = np.pad(self._colors, ((0, 0), (0, 1)), constant_values=255)
         codes, counts = add_up(morton_codes(colors), self._counts)
-        return codes, decoded(codes, channels), counts
+        return codes, _kernel.decoded(codes, channels), counts
 
     def __radd__(self, other: object) -> Histogram:
         """Let sum() start from 0."""
@@ -184,7 +190,7 @@ class Histogram:
     def __hash__(self) -> int:
         return hash((self._colors.tobytes(), self._counts.tobytes()))
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[object, ...]:
         return Histogram._ordered, (self._codes, self._colors, self._counts)
 
     def __repr__(self) -> str:
@@ -205,12 +211,12 @@ def count_pixels(pixels: U8, workers: Workers) -> Histogram:
 
 def weigh_pixels(pixels: U8, weights: I64) -> Histogram:
     """Add up (H, W) int64 weights by colour, of those pixels that have any."""
-    codes = np.empty(weights.size, np.uint32)
-    _kernel.pixel_codes(pixels, codes)
+    codes = _kernel.pixel_codes(pixels)
     weights = weights.ravel()
     some = np.flatnonzero(weights)
     codes, totals = add_up(codes[some], weights[some])
-    return Histogram._ordered(codes, decoded(codes, pixels.shape[2]), totals)
+    colors = _kernel.decoded(codes, pixels.shape[2])
+    return Histogram._ordered(codes, colors, totals)
 
 
 def as_weights(weights: npt.ArrayLike, shape: tuple[int, ...]) -> I64:

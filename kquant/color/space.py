@@ -90,14 +90,14 @@ class Space:
     ) -> None:
         self._light, self._model, self._plain = np.array(light), model, plain
         self._middle, self._opaque = np.array(middle, np.int64), opaque
-        parts = (None,) * 4 if model is None else model
-        self._converter = _kernel.Space(plain, light, *parts, middle, opaque)
+        cones, roots, offset, root = model or (None, None, None, None)
+        self._converter = _kernel.Space(
+            plain, light, cones, roots, offset, root, middle, opaque
+        )
 
     def coords(self, colors: U8) -> I16:
         """(n, 3|4) uint8 -> (3|4, n + padding) int16: coordinates, plane by plane."""
-        coords = np.empty((colors.shape[1], len(colors) + _kernel.LANES), np.int16)
-        self._converter.load(colors, coords)
-        return coords
+        return self._converter.load(colors)
 
     def entries(self, colors: U8) -> I16:
         """(k, 3|4) uint8 -> (k, CHANNELS) int16: coordinates, entry by entry."""
@@ -143,7 +143,7 @@ class Space:
         return guess
 
     def _guess(self, at: F64) -> I64:
-        light = at.T
+        light = [at[:, c] for c in range(3)]
         if self._model is not None:
             to_cones, from_roots, offset, (knee, slope, foot) = self._model
             shifted = [light[c] - offset[c] for c in range(3)]

@@ -33,15 +33,12 @@ def escape(
     rounds that are done.
     """
     k = len(lloyd.centroids)
-    gains, halves = np.empty(k), np.zeros((k, 2, _kernel.CHANNELS), np.int16)
-    costs, partners = np.empty(k), np.empty(k, np.int32)
-    sums = np.empty((k, _kernel.BINS, _kernel.SUMS))
     best, error = lloyd.state(), lloyd.error()
     most, failures = max(1, k // 8), 0
     for done in range(effort.rounds):
         report(done / effort.rounds)
-        lloyd.points.tree.splits(lloyd.labels, sums, gains, halves)
-        _kernel.merges(lloyd.sums, lloyd.centroids, costs, partners)
+        gains, halves = lloyd.points.tree.splits(lloyd.labels, k)
+        costs, partners = _kernel.merges(lloyd.sums, lloyd.centroids)
         costs[: lloyd.locked] = np.inf
         gains *= [1 - NOISE + 2 * NOISE * chance.random() for _ in range(k)]
         moves = _choose_moves(gains, effort.gain * costs, partners, most, failures)

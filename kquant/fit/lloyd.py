@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ from .. import _kernel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._typing import I16, I64, U8
+    from .._typing import I16, I64, U8, Index
     from ..parallel import Workers
     from .points import Points
 
@@ -46,33 +47,27 @@ class Lloyd:
 
     def refined(self, points: Points) -> Lloyd:
         """Go on with the points that these coarse ones stand for."""
-        if self.points.cells is None:
+        if self.points is points:
             return self  # they stand for themselves
         fine = Lloyd(points, self.centroids, self.workers, self.locked)
-        fine.sums[:] = 0
-        _kernel.inherit(*self.points.cells, self.labels, fine.labels, fine.sums)
+        fine.labels, fine.sums = self.points.tree.inherit(
+            self.labels, len(self.centroids)
+        )
         fine.iterate(1)  # the sums are those of all colours, which the means were not
         return fine
 
     def assign(self) -> int:
         """Give every point its nearest centroid; return how many labels changed."""
-        parts = len(self.cuts) - 1
-        changes = np.zeros((parts, *self.sums.shape), np.int64)
-        changed = self.workers.run(
+        parts = self.workers.run(
             self.points.tree.assign,
             [
-                (
-                    self.cuts[i],
-                    self.cuts[i + 1],
-                    self.centroids,
-                    self.labels,
-                    changes[i],
-                )
-                for i in range(parts)
+                (first, last, self.centroids, self.labels)
+                for first, last in itertools.pairwise(self.cuts)
             ],
         )
-        self.sums += changes.sum(axis=0)
-        return sum(changed)
+        for _, change in parts:
+            self.sums += change
+        return sum(changed for changed, _ in parts)
 
     def update(self) -> int:
         """Move the centroids to the means of their points; return how many moved."""
@@ -85,14 +80,19 @@ class Lloyd:
         new_label = np.arange(len(self.centroids))
         new_label[given_up] = into
         new_label -= new_label > given_up
-        _kernel.relabel(new_label.astype(np.uint8), self.labels)
+        self.relabel(new_label)
         self.sums[into] += self.sums[given_up]
         self.sums = np.delete(self.sums, given_up, axis=0)
         self.centroids = np.delete(self.centroids, given_up, axis=0)
 
+    def relabel(self, new_labels: Index) -> None:
+        """Give every label another one, new_labels[label]."""
+        table = new_labels.astype(np.uint8).tobytes().ljust(256, b"\0")
+        self.labels = np.frombuffer(bytearray(self.labels).translate(table), np.uint8)
+
     def error(self) -> float:
         """Squared error of the points, by the labels they have."""
-        return _kernel.error(self.sums, self.centroids, self.points.energy)
+        return self.points.tree.error(self.sums, self.centroids)
 
     def iterate(self, rounds: int) -> None:
         """Update and assign so many times, or until nothing moves."""
@@ -131,10 +131,9 @@ def seed_centroids(points: Points, k: int, locked: I16, workers: Workers) -> Llo
 
     Each of these replaces the one that was found nearest to it.
     """
-    centroids = np.empty((k, _kernel.CHANNELS), np.int16)
-    order, bins = np.empty(len(points), np.uint32), np.empty(len(points), np.uint8)
-    used = points.tree.start(order, bins, centroids)
-    centroids[used:] = centroids[0]  # so far without points
+    found = points.tree.seed(k)
+    rest = np.broadcast_to(found[0], (k - len(found), _kernel.CHANNELS))
+    centroids = np.concatenate([found, rest])  # these are so far without points
     for entry in locked:
         distances = ((centroids.astype(np.int64) - entry) ** 2).sum(axis=1)
         centroids = np.delete(centroids, distances.argmin(), axis=0)

@@ -77,8 +77,7 @@ class NestedPalettes:
             if size == self.least:
                 return
             self._workers.report("palette", SEARCH)  # somebody may want to stop
-            costs, partners = np.empty(size), np.empty(size, np.int32)
-            _kernel.merges(lloyd.sums, lloyd.centroids, costs, partners)
+            costs, partners = _kernel.merges(lloyd.sums, lloyd.centroids)
             costs[: lloyd.locked] = np.inf
             given_up = int(costs.argmin())
             lloyd.merge(given_up, int(partners[given_up]))

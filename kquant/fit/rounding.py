@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import _kernel
 from ..color.counting import morton_codes
 
 if TYPE_CHECKING:
@@ -93,12 +92,12 @@ class EightBitCentroids:
         used = lloyd.sums[:, 0] > 0
         used[: lloyd.locked] = True
         order = np.lexsort((morton_codes(self.palette), -lloyd.sums[:, 0], ~used))
-        new_label = np.empty(len(order), np.uint8)
+        new_label = np.empty(len(order), np.intp)
         new_label[order] = np.arange(len(order))
         order = order[: used.sum()]
         self.palette = self.palette[order]
         lloyd.centroids, lloyd.sums = lloyd.centroids[order], lloyd.sums[order]
-        _kernel.relabel(new_label, lloyd.labels)
+        lloyd.relabel(new_label)
         lloyd.assign()  # sorting changes which entry takes the ties between two
         return self.palette
 

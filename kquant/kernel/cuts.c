@@ -49,10 +49,15 @@ KQ_INLINE void add(double *sum, size_t count, const kq_points *points, size_t i,
     }
 }
 
+/* Kept on the grid: where weights are so unequal that sums are no longer exact, the mean
+of what one side has left can be anything. */
 static void to_centroid(const double *sum, int16_t *centroid)
 {
-    for (size_t c = 0; c < KQ_CHANNELS; c++)
-        centroid[c] = (int16_t)(sum[AT + c] / sum[WEIGHT] + 0.5);
+    for (size_t c = 0; c < KQ_CHANNELS; c++) {
+        const double mean = sum[AT + c] / sum[WEIGHT] + 0.5;
+        const double least = mean > 0 ? mean : 0;
+        centroid[c] = (int16_t)(least < KQ_MOST ? least : KQ_MOST);
+    }
 }
 
 /* An axis with bins: which of them a point falls into. */

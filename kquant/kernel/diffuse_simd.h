@@ -176,7 +176,7 @@ KQ_INLINE points moved(const int16_t *from, fours sum)
     sum = V(add_epi32)(in_32_bits(from), sum);
     sum = V(packs_epi32)(sum, sum);
     sum = V(max_epi16)(sum, zeros());
-    return V(min_epi16)(sum, V(set1_epi16)(255 * KQ_ONE));
+    return V(min_epi16)(sum, V(set1_epi16)(KQ_MOST));
 }
 
 /* The part of the errors that is passed on: strength / KQ_STRENGTH of the way from the
@@ -355,7 +355,7 @@ KQ_INLINE points moved(const int16_t *from, fours sum)
     for (int c = 0; c < KQ_CHANNELS; c++) {
         int32_t at = from[c] + ((sum.v[c] + 8) >> 4);
         at = at > 0 ? at : 0;
-        to.v[c] = (int16_t)(at < 255 * KQ_ONE ? at : 255 * KQ_ONE);
+        to.v[c] = (int16_t)(at < KQ_MOST ? at : KQ_MOST);
     }
     return to;
 }

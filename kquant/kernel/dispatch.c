@@ -26,9 +26,8 @@ typedef void prepare_function(const kq_picture *, const int16_t *, size_t, size_
                               int16_t *);
 typedef void diffuse_function(const kq_picture *, const int16_t *, kq_nearest *, size_t,
                               size_t, int, const kq_scratch *, uint8_t *);
-typedef void around_function(const int16_t *, size_t, uint8_t *);
-typedef void mix_function(const kq_picture *, const int16_t *, size_t, const uint8_t *,
-                          size_t, size_t, int, uint32_t *);
+typedef void mix_function(const kq_picture *, const int16_t *, size_t, size_t, size_t,
+                          int, uint32_t *);
 typedef void ordered_function(const kq_picture *, const uint32_t *, size_t, size_t,
                               const uint8_t *, uint32_t *, uint8_t *);
 
@@ -37,7 +36,6 @@ typedef struct {
     measure_function *measure;
     prepare_function *prepare;
     diffuse_function *diffuse;
-    around_function *find_around;
     mix_function *mix;
     ordered_function *ordered;
 } functions;
@@ -46,15 +44,12 @@ assign_function kq_assign_base, kq_assign_v3, kq_assign_v4;
 measure_function kq_measure_base, kq_measure_v3, kq_measure_v4;
 prepare_function kq_prepare_base, kq_prepare_v3, kq_prepare_v4;
 diffuse_function kq_diffuse_base, kq_diffuse_v3, kq_diffuse_v4;
-around_function kq_find_around_base, kq_find_around_v3, kq_find_around_v4;
 mix_function kq_mix_base, kq_mix_v3, kq_mix_v4;
 ordered_function kq_ordered_base, kq_ordered_v3, kq_ordered_v4;
 
-#define FUNCTIONS(level)                                                \
-    {                                                                   \
-        kq_assign_##level,  kq_measure_##level,     kq_prepare_##level, \
-        kq_diffuse_##level, kq_find_around_##level, kq_mix_##level,     \
-        kq_ordered_##level}
+#define FUNCTIONS(level)                                         \
+    {kq_assign_##level,  kq_measure_##level, kq_prepare_##level, \
+     kq_diffuse_##level, kq_mix_##level,     kq_ordered_##level}
 
 #if defined(KQ_HAVE_V3) && defined(_MSC_VER) && !defined(__clang__)
 #include <immintrin.h>
@@ -156,16 +151,10 @@ void kq_diffuse(const kq_picture *picture, const int16_t *prepared, kq_nearest *
     now->diffuse(picture, prepared, search, first, last, strength, scratch, indices);
 }
 
-void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
+void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k, size_t first,
+            size_t last, int strength, uint32_t *mixes)
 {
-    now->find_around(palette, k, around);
-}
-
-void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
-            const uint8_t *around, size_t first, size_t last, int strength,
-            uint32_t *mixes)
-{
-    now->mix(picture, palette, k, around, first, last, strength, mixes);
+    now->mix(picture, palette, k, first, last, strength, mixes);
 }
 
 void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,

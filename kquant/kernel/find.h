@@ -8,7 +8,10 @@ of distinct colours. */
 #include "morton.h"
 
 /* These go over each batch twice: first they ask for the memory of all its pixels, then
-they read it. So the memory of many pixels is on its way at once. */
+they read it. So the memory of many pixels is on its way at once.
+
+A colour that is not in the list may get any rank, n included: those who look something
+up by it have an element more. It is not worth a comparison for every pixel. */
 
 static inline void find_in_ranks(const kq_image *image, size_t y, const uint64_t *ranks,
                                  uint32_t *found)

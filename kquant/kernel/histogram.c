@@ -14,25 +14,25 @@ void kq_pixel_codes(const kq_image *image, uint32_t *codes)
     }
 }
 
-void kq_bucket_sizes(const kq_image *image, uint32_t *sizes)
+/* The image is looked at once, since it is the caller's and may change meanwhile: with
+the codes of another picture, the second round would write beyond its buckets. */
+void kq_bucket_sort(const kq_image *image, uint32_t *codes, uint32_t *bounds,
+                    uint16_t *low)
 {
-    memset(sizes, 0, KQ_BUCKETS * sizeof *sizes);
-    for (size_t y = 0; y < image->height; y++) {
-        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
-        for (size_t x = 0; x < image->width; x++, pixel += image->pixel)
-            sizes[pixel_code(image, pixel) / KQ_BUCKETS]++;
-    }
-}
-
-void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low)
-{
-    for (size_t y = 0; y < image->height; y++) {
+    const size_t pixels = image->height * image->width;
+    uint32_t next[KQ_BUCKETS];
+    memset(bounds, 0, (KQ_BUCKETS + 1) * sizeof *bounds);
+    for (size_t y = 0, i = 0; y < image->height; y++) {
         const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
         for (size_t x = 0; x < image->width; x++, pixel += image->pixel) {
-            uint32_t code = pixel_code(image, pixel);
-            low[cursor[code / KQ_BUCKETS]++] = (uint16_t)(code % KQ_BUCKETS);
+            codes[i] = pixel_code(image, pixel);
+            bounds[codes[i++] / KQ_BUCKETS + 1]++;
         }
     }
+    for (size_t bucket = 0; bucket < KQ_BUCKETS; bucket++)
+        bounds[bucket + 1] += next[bucket] = bounds[bucket];
+    for (size_t i = 0; i < pixels; i++)
+        low[next[codes[i] / KQ_BUCKETS]++] = (uint16_t)(codes[i] % KQ_BUCKETS);
 }
 
 /* What every lower half of a code gives to a colour; the upper half gives the rest. */
@@ -53,8 +53,8 @@ static inline void put_color(const lower_half *lower, const uint8_t *upper,
         color[c] = upper[c] | lower->color[offset][c];
 }
 
-size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
-                       size_t last, uint32_t *codes, uint8_t *colors, int64_t *counts)
+size_t kq_count_colors(const kq_buckets *parts, size_t count, size_t first, size_t last,
+                       uint32_t *codes, uint8_t *colors, int64_t *counts)
 {
     uint32_t seen[KQ_BUCKETS] = {0};
     uint64_t used[KQ_BUCKETS / 64];
@@ -62,14 +62,21 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
     size_t n = 0;
     fill_lower_half(&lower);
     for (size_t bucket = first; bucket < last; bucket++) {
-        if (bounds[bucket] == bounds[bucket + 1])
+        size_t pixels = 0;
+        for (size_t p = 0; p < count; p++)
+            pixels += parts[p].bounds[bucket + 1] - parts[p].bounds[bucket];
+        if (!pixels)
             continue;
         uint8_t upper[KQ_RGB];
         to_color((uint32_t)(bucket * KQ_BUCKETS), upper);
         memset(used, 0, sizeof used);
-        for (uint32_t i = bounds[bucket]; i < bounds[bucket + 1]; i++) {
-            seen[low[i]]++;
-            used[low[i] / 64] |= (uint64_t)1 << low[i] % 64;
+        for (size_t p = 0; p < count; p++) {
+            const uint16_t *low = parts[p].low;
+            const uint32_t end = parts[p].bounds[bucket + 1];
+            for (uint32_t i = parts[p].bounds[bucket]; i < end; i++) {
+                seen[low[i]]++;
+                used[low[i] / 64] |= (uint64_t)1 << low[i] % 64;
+            }
         }
         for (size_t word = 0; word < KQ_BUCKETS / 64; word++) {
             for (uint64_t bits = used[word]; bits; bits &= bits - 1) {
@@ -84,12 +91,12 @@ size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first
     return n;
 }
 
-size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_full,
-                size_t room)
+size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t room)
 {
     /* Two rounds over each batch, so that the memory of many counts is on its way at
     once: first ask for it, then use it. */
     uint32_t codes[BATCH];
+    size_t n_full = 0;
     for (size_t y = 0; y < image->height; y++) {
         const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
         for (size_t x = 0, count; x < image->width; x += count) {
@@ -145,9 +152,9 @@ static inline uint64_t occupied(const uint8_t *counters)
     return (((eight & most) + most) | eight) & ~most;
 }
 
-void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
-                     size_t n_full, size_t first, size_t last, uint32_t *codes,
-                     uint8_t *colors, int64_t *counts)
+size_t kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
+                       size_t n_full, size_t first, size_t last, size_t room,
+                       uint32_t *codes, uint8_t *colors, int64_t *counts)
 {
     lower_half lower;
     size_t n = 0, f = 0;
@@ -167,12 +174,15 @@ void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
                     pixels += tables[t * KQ_CODES + code];
                 for (; f < n_full && full[f] == code; f++)
                     pixels += KQ_FULL;
+                if (n == room)
+                    return room + 1;
                 codes[n] = (uint32_t)code;
                 put_color(&lower, upper, offset, colors + KQ_RGB * n);
                 counts[n++] = pixels;
             }
         }
     }
+    return n;
 }
 
 size_t kq_merge(const uint32_t *codes_a, const uint8_t *colors_a,

@@ -2,7 +2,7 @@
 kquant: the kernel. Colour histogram, weighted k-means and exact nearest-entry
 search for palettes of at most 256 entries.
 
-    kq_bucket_sizes, kq_bucket_fill     pixels  -> buckets of Morton codes
+    kq_bucket_sort                      pixels  -> buckets of Morton codes
     kq_count_colors                     buckets -> distinct colours, counts
     kq_tally                            pixels  -> tables of counts
     kq_tally_sizes, kq_tally_colors     tables  -> distinct colours, counts
@@ -10,7 +10,7 @@ search for palettes of at most 256 entries.
     kq_pixel_codes, kq_codes, kq_colors pixels, colours <-> Morton codes
     kq_to_space                         colours -> coordinates in a colour space
     kq_coarsen, kq_inherit              points  -> fewer, heavier points, and back
-    kq_blocks, kq_measure_blocks        points  -> a tree of blocks
+    kq_blocks, kq_measure_level         points  -> a tree of blocks
     kq_seed                             points  -> centroids, by principal-axis cuts
     kq_assign, kq_update, kq_error      one iteration of Lloyd's algorithm
     kq_splits, kq_merges                clusters to cut, clusters to give up
@@ -19,14 +19,18 @@ search for palettes of at most 256 entries.
     kq_hash_build, kq_hash_lookup       the same with alpha
     kq_rank_build                       colours -> a table of their ranks
     kq_prepare, kq_diffuse              pixels  -> index map, by error diffusion
-    kq_find_around, kq_mix, kq_ordered  pixels  -> index map, by ordered dithering
+    kq_mix, kq_ordered                  pixels  -> index map, by ordered dithering
+    kq_are_labels and others            what a caller can check
 
 Rules that hold for every function:
 
-- The caller owns every buffer and has checked every size. Nothing is
-  allocated here, and nothing is kept between calls. A call that breaks the
+- The caller owns every buffer and has checked every size and value; nothing is
+  allocated here and nothing is kept between calls. A call that breaks the
   contract is a bug of the caller: there are no error codes.
-- `const` arguments are read, and all others are written; a comment marks those
+- Only pixels may be any, and may change while a function looks at them: they
+  decide which bytes are written, never where. Of a colour that is not in the
+  list of distinct colours a function makes some label that is there.
+- `const` arguments are read, all others are written; a comment marks those
   that are read as well (INOUT).
 - All sums are integers, or doubles added in the order of the points, so the
   result does not depend on threads, processor or instruction set. Compile
@@ -48,17 +52,15 @@ A whole run, which tests/kernel_check.sh compiles from here and runs:
     size_t example(const uint8_t *pixels, int16_t *centroids, uint8_t *indices)
     {
         // Pixels to distinct colours, in the order of their codes.
-        static uint32_t bounds[KQ_BUCKETS + 1], cursor[KQ_BUCKETS], codes[N];
+        static uint32_t bounds[KQ_BUCKETS + 1], codes[N];
         static uint16_t low[N];
         static uint8_t colors[N * KQ_RGB];
         static int64_t counts[N];
         const kq_image image = {pixels, H, W, KQ_RGB, KQ_RGB * W, KQ_RGB, 1};
-        kq_bucket_sizes(&image, bounds + 1);
-        for (int b = 0; b < KQ_BUCKETS; b++)
-            bounds[b + 1] += cursor[b] = bounds[b];
-        kq_bucket_fill(&image, cursor, low);
+        kq_bucket_sort(&image, codes, bounds, low);
+        const kq_buckets part = {low, bounds};
         const size_t n =
-            kq_count_colors(low, bounds, 0, KQ_BUCKETS, codes, colors, counts);
+            kq_count_colors(&part, 1, 0, KQ_BUCKETS, codes, colors, counts);
 
         // Colours to weighted points; the space is sRGB as it is.
         static int16_t coords[KQ_RGB * STRIDE];
@@ -73,23 +75,12 @@ A whole run, which tests/kernel_check.sh compiles from here and runs:
         static int16_t most[KQ_DEPTH][N * KQ_CHANNELS];
         static int64_t inside[KQ_DEPTH][N * KQ_SUMS];
         kq_tree tree = {.points = points};
-        for (int d = KQ_DEPTH - 1; d >= 0; d--) {
+        for (size_t d = KQ_DEPTH; d-- > 0;) {
             const size_t count =
                 kq_blocks(codes, n, KQ_CODE_BITS, capacity[d], start[d]);
             tree.level[d] =
                 (kq_level){count, start[d], child[d], least[d], most[d], inside[d]};
-            if (d == KQ_DEPTH - 1) {
-                kq_measure_blocks(&points, start[d], count, least[d], most[d],
-                                  inside[d]);
-                continue;
-            }
-            for (size_t b = 0, finer = 0; b <= count; b++) {
-                while (start[d + 1][finer] < start[d][b])
-                    finer++;
-                child[d][b] = (uint32_t)finer;
-            }
-            kq_join_blocks(&tree.level[d + 1], child[d], count, least[d], most[d],
-                           inside[d]);
+            kq_measure_level(&tree, d, child[d], least[d], most[d], inside[d]);
         }
 
         // Seed. All points begin with label 0, whose sums are those of all points.
@@ -136,6 +127,7 @@ A whole run, which tests/kernel_check.sh compiles from here and runs:
 #define KQ_BUCKETS 4096      // buckets of the histogram: the upper 12 bits
 #define KQ_RANK_CODES 32     // codes that share a word of the table of ranks
 #define KQ_RANK_WORDS 524288 // words of that table: KQ_CODES / KQ_RANK_CODES
+#define KQ_PARTS 64          // parts of an image that are counted on their own
 
 /* Of dithering. */
 #define KQ_STRENGTH 256    // full strength, and the whole of a mix
@@ -155,6 +147,11 @@ live on the same grid, which makes every distance an exact 32-bit integer
 (4 * 16320^2 < 2^31) and lets Lloyd's algorithm converge exactly: the grid
 point nearest to a mean is never worse than the previous one. */
 #define KQ_ONE 64
+#define KQ_MOST (255 * KQ_ONE) // the largest coordinate
+
+/* Up to here the weights of all points together may go: times KQ_MOST, and twice that,
+fits 64 bits. */
+#define KQ_MOST_WEIGHT ((int64_t)1 << 45)
 
 /* A colour has an entry of its own if the squared distance to the nearest entry is at
 most this: half a step of an 8-bit value, squared. Dithering gives it that entry, and it
@@ -182,36 +179,41 @@ typedef struct {
     ptrdiff_t row, pixel, channel;
 } kq_image;
 
-/* Count the pixels of each bucket: sizes[KQ_BUCKETS]. */
-void kq_bucket_sizes(const kq_image *image, uint32_t *sizes);
+/* Pixels in their buckets: bucket b has those whose codes have the upper half b and the
+lower halves low[bounds[b]..bounds[b + 1]-1]. bounds[KQ_BUCKETS + 1]. */
+typedef struct {
+    const uint16_t *low;
+    const uint32_t *bounds;
+} kq_buckets;
 
-/* Write the lower half of each pixel's code to low[cursor[bucket]++].
-cursor[KQ_BUCKETS] (INOUT) says, before the call, where this image's part of each bucket
-begins. */
-void kq_bucket_fill(const kq_image *image, uint32_t *cursor, uint16_t *low);
+/* Sort an image of less than 2^32 pixels into buckets: low[height * width], bounds
+[KQ_BUCKETS + 1]. codes[height * width] is scratch. */
+void kq_bucket_sort(const kq_image *image, uint32_t *codes, uint32_t *bounds,
+                    uint16_t *low);
 
-/* Count the distinct colours of the buckets first..last-1, whose codes are
-low[bounds[bucket]..bounds[bucket + 1]-1]. Writes codes[n], colors[n][3] and
-counts[n] in Morton order, n <= bounds[last] - bounds[first]; returns n. */
-size_t kq_count_colors(const uint16_t *low, const uint32_t *bounds, size_t first,
-                       size_t last, uint32_t *codes, uint8_t *colors, int64_t *counts);
+/* Count the distinct colours of the buckets first..last-1 of parts[count]. Writes
+codes[n], colors[n][3] and counts[n] in Morton order, n at most the pixels of these
+buckets; returns n. */
+size_t kq_count_colors(const kq_buckets *parts, size_t count, size_t first, size_t last,
+                       uint32_t *codes, uint8_t *colors, int64_t *counts);
 
 /* Add the pixels to a table of counts: table[KQ_CODES] (INOUT). A counter that would
-exceed KQ_FULL starts again at 1, and its code goes to full[n_full++]; returns n_full.
-Codes are not written beyond full[room - 1], but counted all the same. */
-size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t n_full,
-                size_t room);
+exceed KQ_FULL starts again at 1, and its code goes to full[room]; returns how many did.
+With all the pixels that went to a table before, they are at most a part of KQ_FULL;
+beyond the room they are not written, but counted all the same. */
+size_t kq_tally(const kq_image *image, uint8_t *table, uint32_t *full, size_t room);
 
 /* How many distinct colours each of the buckets first..last-1 of tables[count]
 [KQ_CODES] has: sizes[bucket]. */
 void kq_tally_sizes(const uint8_t *tables, size_t count, size_t first, size_t last,
                     uint32_t *sizes);
 
-/* The distinct colours of these buckets, as kq_count_colors() writes them. full[n_full]
-are the codes that kq_tally() wrote for all the tables, in ascending order. */
-void kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
-                     size_t n_full, size_t first, size_t last, uint32_t *codes,
-                     uint8_t *colors, int64_t *counts);
+/* The distinct colours of these buckets, as kq_count_colors() writes them, but at most
+`room`; returns how many, or more than that if there are more. full[n_full] are the
+codes that kq_tally() wrote for all the tables, in ascending order. */
+size_t kq_tally_colors(const uint8_t *tables, size_t count, const uint32_t *full,
+                       size_t n_full, size_t first, size_t last, size_t room,
+                       uint32_t *codes, uint8_t *colors, int64_t *counts);
 
 /* Merge two lists like these, of `channels` bytes a colour, into one with room for
 n_a + n_b colours; returns how many there are. */
@@ -286,9 +288,10 @@ typedef struct {
     kq_level level[KQ_DEPTH]; /* level[0] is the coarsest */
 } kq_tree;
 
-/* How many different values the first `bits` bits of the codes have, which is how many
-cells of that size are occupied: cells[bits], for every `bits` from 0 to code_bits. */
-void kq_cell_counts(const uint32_t *codes, size_t n, int code_bits, size_t *cells);
+/* Into how many cells the codes fall if only their first `bits` bits count:
+cells[bits], for every number of bits from 0 to code_bits. Returns 0 if they are no list
+of distinct colours: if they do not ascend, or have more bits. n > 0. */
+int kq_cell_counts(const uint32_t *codes, size_t n, int code_bits, size_t *cells);
 
 /* Merge points whose codes differ only in the lowest `shift` bits into one point at
 their mean (rounded to the grid): out_codes[m], out_coords[channels][out_stride],
@@ -309,14 +312,12 @@ count. Runs for a smaller capacity are nested in those for a larger one. */
 size_t kq_blocks(const uint32_t *codes, size_t n, int code_bits, size_t capacity,
                  uint32_t *start);
 
-/* Box and sums of each block, from its points: low[count][KQ_CHANNELS],
-high[count][KQ_CHANNELS], sums[count][KQ_SUMS]. */
-void kq_measure_blocks(const kq_points *points, const uint32_t *start, size_t count,
-                       int16_t *low, int16_t *high, int64_t *sums);
-
-/* The same from the blocks of the next finer level. */
-void kq_join_blocks(const kq_level *finer, const uint32_t *child, size_t count,
-                    int16_t *low, int16_t *high, int64_t *sums);
+/* Fill in a level of the tree, of which `count` and `start` are there, from the next
+finer level, or the finest one from the points: the parts of each block, child[count +
+1] (not on the finest level), its box, low[count][KQ_CHANNELS] and high[count]
+[KQ_CHANNELS], and its sums[count][KQ_SUMS]. */
+void kq_measure_level(const kq_tree *tree, size_t depth, uint32_t *child, int16_t *low,
+                      int16_t *high, int64_t *sums);
 
 
 /* ---- k-means ----------------------------------------------------------- */
@@ -392,21 +393,19 @@ black and that over white. counts[k]: the weight of the pixels of each entry. */
 double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *labels,
                   const uint8_t *palette, size_t k, int64_t *counts, double *largest);
 
-/* Replace every label: labels[n] (INOUT) becomes new_labels[label]. */
-void kq_relabel(const uint8_t *new_labels, size_t n, uint8_t *labels);
-
 /* A table from colour to label, with memory for occupied cells only: the labels of cell
-c are table[slots[c]][KQ_CELL_SIZE]. slots[KQ_CELLS], table[cells][KQ_CELL_SIZE], where
-`cells` is what kq_cell_counts() says for KQ_CELL_BITS. The labels of colours that are
-not in the list are left as they were. */
+c are table[slots[c]][KQ_CELL_SIZE]. slots[KQ_CELLS] (INOUT, 0 before), table[cells]
+[KQ_CELL_SIZE]; cells as kq_cell_counts() says for KQ_CELL_BITS. Colours that are not in
+the list get the label of another one. */
 void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
                      uint32_t *slots, uint8_t *table);
 
-/* indices[height][width] of an image, all of whose colours are in the table. */
+/* indices[height][width] of an image. */
 void kq_lookup(const kq_image *image, const uint32_t *slots, const uint8_t *table,
                uint8_t *indices);
 
-/* From the codes of n colours to their ranks in the list, by one of two tables.
+/* From the codes of n colours to their ranks in the list, by one of two tables. Of a
+code that is not in the list they make some other rank, n at most.
 
 Opaque colours: ranks[KQ_RANK_WORDS], a word for every KQ_RANK_CODES codes. Its lower
 half has a bit for each code, which is set if the code is in the list. Its upper half is
@@ -425,8 +424,8 @@ void kq_rank_build(const uint32_t *codes, size_t n, uint64_t *ranks);
 
 void kq_hash_build(const uint32_t *codes, size_t n, size_t size, uint32_t *table);
 
-/* indices[height][width] of an image with alpha, all of whose colours are in the table,
-from the label of each colour: labels[n]. found[width] is scratch: ranks of a row. */
+/* indices[height][width] of an image with alpha, from the label of each colour:
+labels[n]. found[width] is scratch: ranks of a row. */
 void kq_hash_lookup(const kq_image *image, const kq_color_index *color_index,
                     const uint8_t *labels, uint32_t *found, uint8_t *indices);
 
@@ -461,8 +460,11 @@ typedef struct {
     size_t used;
 } kq_nearest;
 
-/* What is dithered: pixels, a table from their colours to ranks, and for each rank the
-point of the colour and its nearest entry. The points need no weights. */
+/* What is dithered: pixels, the way from their colours to ranks, and for each rank the
+point of the colour and its nearest entry. The points need no weights.
+
+What is made of the n points has one more element, 0 before, for a pixel that has
+changed since the colours were listed: its rank may be n. */
 typedef struct {
     kq_image image;
     kq_color_index color_index;
@@ -470,9 +472,9 @@ typedef struct {
     const uint8_t *labels;
 } kq_picture;
 
-/* What error diffusion needs of the points first..last-1: prepared[n][KQ_CHANNELS], the
-coordinates of each. If a colour has an entry of its own, ~label, which is below 0,
-replaces the first coordinate. palette[k][KQ_CHANNELS]. */
+/* For each of the points first..last-1 what error diffusion needs: prepared[n + 1]
+[KQ_CHANNELS], its coordinates; if the colour has an entry of its own, the first is
+~label, which is below 0. palette[k][KQ_CHANNELS]. */
 void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
                 size_t last, int16_t *prepared);
 
@@ -499,19 +501,12 @@ void kq_diffuse(const kq_picture *picture, const int16_t *prepared, kq_nearest *
                 size_t first, size_t last, int strength, const kq_scratch *scratch,
                 uint8_t *indices);
 
-/* For each of k > 1 entries the nearest others: around[k][KQ_AROUND]. If there are
-fewer, the last one is repeated. */
-void kq_find_around(const int16_t *palette, size_t k, uint8_t *around);
-
-/* Which two entries stand for each of the points first..last-1, so that their mix is
-near the point: mixes[i] is one | other << 8 | share of the other << 16, a share of
-KQ_STRENGTH. They are the nearest entry and one of those around it,
-around[k][KQ_AROUND], the lower index first. The entry that is not the nearest gets
-strength / KQ_STRENGTH of the share that suits best. A colour with an entry of its own
-is not mixed. */
-void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
-            const uint8_t *around, size_t first, size_t last, int strength,
-            uint32_t *mixes);
+/* Which two entries stand for each of the points first..last-1, so that their mean is
+near: mixes[n + 1], of which mixes[i] is one | other << 8 | share of the other << 16, a share of KQ_STRENGTH.
+One of them is the nearest entry, the other one of those around it. The share of the latter is strength / KQ_STRENGTH of what it would
+be. A colour with an entry of its own has just that. */
+void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k, size_t first,
+            size_t last, int strength, uint32_t *mixes);
 
 /* Write indices[height][width] of the rows first..last-1, from the mixes of all points.
 A pixel gets the other entry where its threshold is below the share. The thresholds,
@@ -519,5 +514,23 @@ thresholds[KQ_TILE][KQ_TILE], are repeated over the image. found[width] is scrat
 void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
                 size_t last, const uint8_t *thresholds, uint32_t *found,
                 uint8_t *indices);
+
+
+/* ---- checks ------------------------------------------------------------
+
+The contract, as far as values are concerned, for callers who cannot be sure: the
+functions above go by these values when they index, divide or add. */
+
+/* Are all labels[n] below k? */
+int kq_are_labels(const uint8_t *labels, size_t n, size_t k);
+
+/* Are all coords[n] within 0..KQ_MOST? */
+int kq_are_on_grid(const int16_t *coords, size_t n);
+
+/* Are all weights[n] at least `least`, and together at most KQ_MOST_WEIGHT? */
+int kq_are_weights(const int64_t *weights, size_t n, int64_t least);
+
+/* Are sums[k][KQ_SUMS] those of points with such coordinates and weights? */
+int kq_are_sums(const int64_t *sums, size_t k);
 
 #endif

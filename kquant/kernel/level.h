@@ -10,7 +10,6 @@ that are compiled once for each level, which include this before kquant.h. */
 #define kq_measure KQ_JOIN(kq_measure, KQ_LEVEL)
 #define kq_prepare KQ_JOIN(kq_prepare, KQ_LEVEL)
 #define kq_diffuse KQ_JOIN(kq_diffuse, KQ_LEVEL)
-#define kq_find_around KQ_JOIN(kq_find_around, KQ_LEVEL)
 #define kq_mix KQ_JOIN(kq_mix, KQ_LEVEL)
 #define kq_ordered KQ_JOIN(kq_ordered, KQ_LEVEL)
 

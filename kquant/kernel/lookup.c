@@ -12,8 +12,10 @@ void kq_lookup_build(const uint32_t *codes, const uint8_t *labels, size_t n,
     uint32_t cells = 0, last = KQ_CELLS;
     for (size_t i = 0; i < n; i++) {
         uint32_t cell = codes[i] / KQ_CELL_SIZE;
-        if (cell != last)
+        if (cell != last) {
+            memset(table + (size_t)cells * KQ_CELL_SIZE, labels[i], KQ_CELL_SIZE);
             slots[last = cell] = cells++;
+        }
         table[(size_t)(cells - 1) * KQ_CELL_SIZE + codes[i] % KQ_CELL_SIZE] = labels[i];
     }
 }
@@ -73,10 +75,4 @@ void kq_hash_lookup(const kq_image *image, const kq_color_index *color_index,
         for (size_t x = 0; x < image->width; x++)
             *indices++ = labels[found[x]];
     }
-}
-
-void kq_relabel(const uint8_t *new_labels, size_t n, uint8_t *labels)
-{
-    for (size_t i = 0; i < n; i++)
-        labels[i] = new_labels[labels[i]];
 }

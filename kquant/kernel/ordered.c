@@ -12,7 +12,9 @@ like an error of its mean. */
 #define FAR 4.0f // beyond this many squared distances of the nearest entry around
 #define NO_GAIN -2000000000 // less than any gain
 
-void kq_find_around(const int16_t *palette, size_t k, uint8_t *around)
+/* around[k][KQ_AROUND] of each of k entries: the nearest others, as many as there are,
+the last one repeated. */
+static void find_around(const int16_t *palette, size_t k, uint8_t *around)
 {
     for (size_t i = 0; i < k; i++) {
         uint64_t best[KQ_AROUND + 1];
@@ -111,12 +113,14 @@ KQ_INLINE int32_t best_mix(const star *s, const float (*away)[BATCH], size_t i,
 many colours at once; and without branches, since no predictor can foresee what a colour
 needs. */
 KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
-                   const uint8_t *around, size_t first, size_t last, int strength,
-                   uint32_t *mixes, size_t channels)
+                   size_t first, size_t last, int strength, uint32_t *mixes,
+                   size_t channels)
 {
     const size_t stride = picture->points.stride;
+    uint8_t around[KQ_MAX_COLORS * KQ_AROUND];
     star stars[KQ_MAX_COLORS];
     int32_t entries[KQ_CHANNELS][KQ_MAX_COLORS];
+    find_around(palette, k, around);
     for (size_t i = 0; i < k; i++) {
         make_star(palette, i, around, &stars[i]);
         for (size_t c = 0; c < channels; c++)
@@ -157,14 +161,13 @@ KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
     }
 }
 
-void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k,
-            const uint8_t *around, size_t first, size_t last, int strength,
-            uint32_t *mixes)
+void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k, size_t first,
+            size_t last, int strength, uint32_t *mixes)
 {
     if (picture->points.channels == 4)
-        mix(picture, palette, k, around, first, last, strength, mixes, 4);
+        mix(picture, palette, k, first, last, strength, mixes, 4);
     else
-        mix(picture, palette, k, around, first, last, strength, mixes, 3);
+        mix(picture, palette, k, first, last, strength, mixes, 3);
 }
 
 void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,

@@ -27,7 +27,7 @@ static inline double cube_root(double x)
 /* The nearest coordinate on the grid. */
 static inline int16_t on_grid(double coordinate)
 {
-    const double most = 255 * KQ_ONE;
+    const double most = KQ_MOST;
     coordinate = coordinate > 0 ? coordinate : 0;
     return (int16_t)((coordinate < most ? coordinate : most) + 0.5);
 }

@@ -4,16 +4,21 @@
 
 #include <string.h>
 
-void kq_cell_counts(const uint32_t *codes, size_t n, int code_bits, size_t *cells)
+int kq_cell_counts(const uint32_t *codes, size_t n, int code_bits, size_t *cells)
 {
-    /* A code opens a new cell for every number of bits above that which it shares with
-    the code before it. */
-    const int unused = 32 - code_bits;
-    memset(cells, 0, ((size_t)code_bits + 1) * sizeof *cells);
-    for (size_t i = 0; i < n; i++)
-        cells[i ? kq_zeros_above(codes[i - 1] ^ codes[i]) - unused + 1 : 0]++;
+    size_t opened[32] = {0}; /* by the number of bits shared with the code before */
+    for (size_t i = 1; i < n; i++) {
+        if (codes[i - 1] >= codes[i])
+            return 0;
+        opened[kq_zeros_above(codes[i - 1] ^ codes[i])]++;
+    }
+    if (code_bits < 32 && codes[n - 1] >> code_bits)
+        return 0;
+    /* A code opens a new cell for every number of bits above that which it shares. */
+    cells[0] = 1;
     for (int bits = 0; bits < code_bits; bits++)
-        cells[bits + 1] += cells[bits];
+        cells[bits + 1] = cells[bits] + opened[bits + 32 - code_bits];
+    return 1;
 }
 
 KQ_INLINE size_t coarsen(const kq_points *points, const uint32_t *codes, int shift,
@@ -100,8 +105,9 @@ size_t kq_blocks(const uint32_t *codes, size_t n, int code_bits, size_t capacity
     return count;
 }
 
-void kq_measure_blocks(const kq_points *points, const uint32_t *start, size_t count,
-                       int16_t *low, int16_t *high, int64_t *sums)
+/* From the points. */
+static void measure_blocks(const kq_points *points, const uint32_t *start, size_t count,
+                           int16_t *low, int16_t *high, int64_t *sums)
 {
     for (size_t b = 0; b < count; b++, low += KQ_CHANNELS, high += KQ_CHANNELS) {
         int64_t *sum = sums + KQ_SUMS * b;
@@ -127,8 +133,9 @@ void kq_measure_blocks(const kq_points *points, const uint32_t *start, size_t co
     }
 }
 
-void kq_join_blocks(const kq_level *finer, const uint32_t *child, size_t count,
-                    int16_t *low, int16_t *high, int64_t *sums)
+/* From the blocks of the next finer level. */
+static void join_blocks(const kq_level *finer, const uint32_t *child, size_t count,
+                        int16_t *low, int16_t *high, int64_t *sums)
 {
     for (size_t b = 0; b < count; b++, low += KQ_CHANNELS, high += KQ_CHANNELS) {
         const size_t first = child[b], last = child[b + 1];
@@ -146,4 +153,21 @@ void kq_join_blocks(const kq_level *finer, const uint32_t *child, size_t count,
                 sums[KQ_SUMS * b + c] += finer->sums[KQ_SUMS * f + c];
         }
     }
+}
+
+void kq_measure_level(const kq_tree *tree, size_t depth, uint32_t *child, int16_t *low,
+                      int16_t *high, int64_t *sums)
+{
+    const kq_level *level = &tree->level[depth], *finer = level + 1;
+    if (depth == KQ_DEPTH - 1) {
+        measure_blocks(&tree->points, level->start, level->count, low, high, sums);
+        return;
+    }
+    uint32_t f = 0;
+    for (size_t b = 0; b <= level->count; b++) {
+        while (finer->start[f] < level->start[b])
+            f++;
+        child[b] = f;
+    }
+    join_blocks(finer, child, level->count, low, high, sums);
 }

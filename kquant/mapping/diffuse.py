@@ -17,22 +17,13 @@ if TYPE_CHECKING:
 THREAD_COLORS = 1 << 15
 
 
-def floyd_steinberg(picture: _kernel.Picture, strength: int, workers: Workers) -> U8:
+def floyd_steinberg(picture: _kernel.Picture, workers: Workers) -> U8:
     """(H, W) uint8: the entry of each pixel, by Floyd and Steinberg (1976).
 
-    Parameters
-    ----------
-    picture : _kernel.Picture
-    strength : int
-        So many 256ths of every error go on.
-    workers : Workers
+    The picture's strength is the part of every error that goes on.
     """
     n, height, width = picture.colors, picture.height, picture.width
-    points = np.empty((n, _kernel.CHANNELS), np.int16)
-    workers.run(
-        picture.prepare,
-        [(*part, points) for part in ranges(n, workers.share(n, THREAD_COLORS))],
-    )
+    workers.run(picture.prepare, ranges(n, workers.share(n, THREAD_COLORS)))
     indices = np.empty((height, width), np.uint8)
     # Each thread gets as many bands at once as it can take, in equal shares.
     bands = -(-height // _kernel.BAND_ROWS)
@@ -41,19 +32,12 @@ def floyd_steinberg(picture: _kernel.Picture, strength: int, workers: Workers) -
     rows = -(-bands // (threads * turns)) * _kernel.BAND_ROWS
     parts = [(y, min(y + rows, height)) for y in range(0, height, rows)]
     # Each thread has a way of its own to find the nearest entries, which it keeps.
-    nears = [
-        (
-            np.zeros(_kernel.NEAR_CELLS, np.uint32),
-            np.empty((_kernel.NEAR_GROUPS, _kernel.GROUP_SIZE), np.uint8),
-        )
-        for _ in range(threads)
-    ]
-    used = [0] * threads
+    nearest = [_kernel.Nearest(picture) for _ in range(threads)]
     for turn in range(0, len(parts), threads):
         workers.report("index", turn / len(parts))
         calls = [
-            (points, *part, strength, *near, count, indices)
-            for part, near, count in zip(parts[turn:], nears, used, strict=False)
+            (near, *part, indices)
+            for near, part in zip(nearest, parts[turn:], strict=False)
         ]
-        used = workers.run(picture.diffuse, calls)
+        workers.run(picture.diffuse, calls)
     return indices

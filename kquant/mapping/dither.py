@@ -17,21 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._typing import I16, U8
+    from ..color.histogram import Histogram
     from ..color.space import Space
     from ..fit.clusters import Clusters
     from ..parallel import Workers
-    from .color_index import ColorIndex
 
 
 class Kind(NamedTuple):
     """A kind of dithering: the strength if none is given, and what does it.
 
-    The function gets the picture, a strength in 256ths, and workers, and returns
-    (H, W) uint8 indices.
+    The function gets the picture and workers, and returns (H, W) uint8 indices.
     """
 
     strength: float
-    indices: Callable[[_kernel.Picture, int, Workers], U8]
+    indices: Callable[[_kernel.Picture, Workers], U8]
 
 
 # True is the first one. The strengths: for error diffusion the one with the best scores
@@ -41,9 +40,6 @@ KINDS = {
     "blue-noise": Kind(1.0, blue_noise),
     "bayer": Kind(1.0, bayer),
 }
-
-# The kernel's unit of strength.
-STRENGTH_ONE = 256
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ class Dither:
     def indices(
         self,
         pixels: U8,
-        index: ColorIndex,
+        histogram: Histogram,
         clusters: Clusters,
         coords: I16,
         space: Space,
@@ -124,8 +120,8 @@ class Dither:
         Parameters
         ----------
         pixels : (H, W, 3|4) uint8
-        index : ColorIndex
-            Of the histogram of these pixels.
+        histogram : Histogram
+            Of these pixels.
         clusters : Clusters
             Of that histogram: its palette, and the nearest entries.
         coords : (3|4, N + padding) int16
@@ -136,14 +132,13 @@ class Dither:
         """
         picture = _kernel.Picture(
             pixels,
-            index.histogram.codes,
-            index.table,
+            histogram.checked_codes,
             coords,
             clusters.labels,
             space.entries(clusters.colors),
+            round(self.strength * _kernel.STRENGTH),
         )
-        strength = round(self.strength * STRENGTH_ONE)
-        return KINDS[self.kind].indices(picture, strength, workers)
+        return KINDS[self.kind].indices(picture, workers)
 
 
 NO_DITHER = Dither()

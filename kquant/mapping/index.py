@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .color_index import ColorIndex
+from .look_up import look_up
 from .measure import measure_colors, measure_pixels
 
 if TYPE_CHECKING:
@@ -65,16 +65,15 @@ def index_pixels(
         Where the colours are in the space, if that is known; dithering needs it.
     """
     workers.report("index", 0.0)
-    index = ColorIndex(histogram)
     if dither:
         if coords is None:
             coords = space.coords(histogram.colors)
-        indices = dither.indices(pixels, index, clusters, coords, space, workers)
+        indices = dither.indices(pixels, histogram, clusters, coords, space, workers)
         total, largest, counts = measure_pixels(
             pixels, indices, clusters.colors, None, workers
         )
     else:
-        indices = index.indices(pixels, clusters.labels, workers)
+        indices = look_up(pixels, histogram, clusters.labels, workers)
         total, largest = measure_colors(histogram, clusters, workers)
         counts = clusters.counts
     indices.flags.writeable = False

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..color.counting import add_up, decoded, morton_codes
-from .color_index import ColorIndex
+from .. import _kernel
+from ..color.counting import add_up, morton_codes
+from .look_up import look_up
 
 if TYPE_CHECKING:
     from .._typing import F64, U8, Bool
@@ -75,7 +76,7 @@ def lost_colors(
     far = squared_distances(counted.colors, entries) > limit**2
     if not far.any():
         return counted.colors[:0]
-    flags = ColorIndex(counted).indices(pixels, far.astype(np.uint8), workers)
+    flags = look_up(pixels, counted, far.astype(np.uint8), workers)
     lost = pixels[in_crowds(flags > 0)]
     return representatives(lost, limit) if len(lost) else lost
 
@@ -114,7 +115,7 @@ def in_crowds(far: Bool) -> Bool:
 def representatives(colors: U8, limit: float) -> U8:
     """(m, 3|4) uint8: few colours that stand for (n, 3|4) given ones."""
     codes, counts = add_up(morton_codes(colors), np.ones(len(colors), np.int64))
-    left = decoded(codes, colors.shape[1])
+    left = _kernel.decoded(codes, colors.shape[1])
     found: list[U8] = []
     near = (NEAR * limit) ** 2
     while len(left) and len(found) < MOST:

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _kernel, parallel
 
 if TYPE_CHECKING:
-    from .._typing import I64, U8
+    from .._typing import I64, U8, AnyArray
     from ..color.histogram import Histogram
     from ..fit.clusters import Clusters
     from ..parallel import Workers
@@ -43,28 +43,20 @@ def measure_pixels(
     axis = int(labels.shape[0] == 1)
     parts = max(1, min(labels.size // parallel.THREAD_PIXELS, labels.shape[axis]))
     if parts == 1:  # as of most palettes: small calls add up
-        counts = np.empty(len(palette), np.int64)
-        total, largest = _kernel.measure(pixels, labels, palette, counts, weights)
-        return total, largest, counts
-    columns = [pixels, labels] if weights is None else [pixels, labels, weights]
+        return _kernel.measure(pixels, labels, palette, weights)
+    columns: list[AnyArray] = [pixels, labels]
+    if weights is not None:
+        columns.append(weights)
     shares = zip(*(np.array_split(c, parts, axis) for c in columns), strict=True)
-    counts = np.empty((parts, len(palette)), np.int64)
-    calls = [
-        (share[0], share[1], palette, count, *share[2:])
-        for share, count in zip(shares, counts, strict=True)
-    ]
-    errors = workers.run(_measure_part, calls)
-    return sum(e[0] for e in errors), max(e[1] for e in errors), counts.sum(axis=0)
+    calls = [(share[0], share[1], palette, *share[2:]) for share in shares]
+    totals, largest, counts = zip(*workers.run(_measure_part, calls), strict=True)
+    return sum(totals), max(largest), np.sum(counts, axis=0)
 
 
 def _measure_part(
-    pixels: U8,
-    labels: U8,
-    palette: U8,
-    counts: I64,
-    weights: I64 | None = None,
-) -> tuple[float, float]:
+    pixels: U8, labels: U8, palette: U8, weights: I64 | None = None
+) -> tuple[float, float, I64]:
     if weights is not None:
         weights = np.ascontiguousarray(weights)
     labels = np.ascontiguousarray(labels)
-    return _kernel.measure(pixels, labels, palette, counts, weights)
+    return _kernel.measure(pixels, labels, palette, weights)

@@ -16,43 +16,33 @@ if TYPE_CHECKING:
     from ..parallel import Workers
 
 
-def blue_noise(picture: _kernel.Picture, strength: int, workers: Workers) -> U8:
+def blue_noise(picture: _kernel.Picture, workers: Workers) -> U8:
     """(H, W) uint8: the entry of each pixel, by thresholds without low frequencies."""
-    return ordered(picture, blue_noise_thresholds(), strength, workers)
+    return ordered(picture, blue_noise_thresholds(), workers)
 
 
-def bayer(picture: _kernel.Picture, strength: int, workers: Workers) -> U8:
+def bayer(picture: _kernel.Picture, workers: Workers) -> U8:
     """(H, W) uint8: the entry of each pixel, by the thresholds of Bayer."""
-    return ordered(picture, bayer_thresholds(), strength, workers)
+    return ordered(picture, bayer_thresholds(), workers)
 
 
-def ordered(
-    picture: _kernel.Picture, thresholds: U8, strength: int, workers: Workers
-) -> U8:
+def ordered(picture: _kernel.Picture, thresholds: U8, workers: Workers) -> U8:
     """(H, W) uint8: the entry of each pixel.
 
     Parameters
     ----------
     picture : _kernel.Picture
+        Its strength is the part that the other entry gets of what would be right.
     thresholds : (h, w) uint8
         Repeated over the image; h and w divide the kernel's tile.
-    strength : int
-        So many 256ths of what the other entry gets.
     workers : Workers
     """
     n, height, width = picture.colors, picture.height, picture.width
-    around = np.empty((picture.entries, _kernel.AROUND), np.uint8)
-    picture.find_around(around)
-    mixes = np.empty(n, np.uint32)
-    parts = ranges(n, workers.share(n, THREAD_COLORS))
-    workers.run(picture.mix, [(around, *part, strength, mixes) for part in parts])
+    workers.run(picture.mix, ranges(n, workers.share(n, THREAD_COLORS)))
     indices = np.empty((height, width), np.uint8)
     tile = np.tile(thresholds, [_kernel.TILE // size for size in thresholds.shape])
     bands = ranges(height, min(height, workers.share_pixels(height * width)))
-    workers.run(
-        picture.ordered,
-        [(mixes, *band, tile, np.empty(width, np.uint32), indices) for band in bands],
-    )
+    workers.run(picture.ordered, [(tile, *band, indices) for band in bands])
     return indices
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import oracle
@@ -148,8 +149,36 @@ def test_it_cannot_be_changed():
         histogram.counts[0] = 7
     with pytest.raises(ValueError, match="read-only"):
         histogram.colors[0] = 7
+    with pytest.raises(ValueError, match="read-only"):
+        histogram.cells[0] = 7
     with pytest.raises(AttributeError):
         histogram.counts = None
+
+
+def test_a_histogram_that_came_from_anywhere_is_checked():
+    good = Histogram([[1, 2, 3], [200, 2, 3]], [1, 1])
+    parts = [part.copy() for part in good.__reduce__()[1]]
+    bad = Histogram._ordered(parts[0][::-1].copy(), *parts[1:])
+    with pytest.raises(ValueError, match="kernel: codes"):
+        kquant.Palette.fit(bad, 1)
+    bad = Histogram._ordered(*parts[:2], parts[2] - 1)
+    with pytest.raises(ValueError, match="kernel: weights"):
+        kquant.Palette.fit(bad, 1)
+
+
+def test_threads_that_share_a_histogram_get_the_same_cells():
+    # The first of them that asks makes what the others then use.
+    codes = np.random.default_rng(1).permutation(1 << 24)[:100_000]
+    colors = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1)
+    counts = np.ones(len(colors), np.int64)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            h = Histogram(colors, counts)
+            fits = [
+                pool.submit(kquant.Palette.fit, h, 8, effort="fast", threads=1)
+                for _ in range(4)
+            ]
+            assert len({fit.result() for fit in fits}) == 1
 
 
 def test_the_arrays_given_are_not_taken_away():
