@@ -145,10 +145,10 @@ def test_the_environment_limits_threads(monkeypatch):
 
 @pytest.mark.parametrize("effort", ["fast", "balanced", "best"])
 def test_progress_names_the_stages_and_never_goes_back(effort, monkeypatch):
-    monkeypatch.setattr("kquant.color.counting.TABLE_PIXELS", 5000)
-    monkeypatch.setattr("kquant.color.counting.STEP_PIXELS", 5000)
+    monkeypatch.setattr("kquant.color.counting.TABLE_PIXELS", 1000)
+    monkeypatch.setattr("kquant.color.counting.STEP_PIXELS", 1000)
     heard = []
-    image = oracle.photo(1)
+    image = oracle.photo(1, 60, 80)
     q = kquant.quantize(
         image, 40, effort=effort, progress=lambda *said: heard.append(said)
     )

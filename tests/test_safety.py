@@ -183,7 +183,8 @@ def test_a_kill_at_any_time_leaves_the_old_file_or_the_new_one(tmp_path):
     original = png(1, 300, 400)
     path = tmp_path / "big.png"
     process = start(
-        "-q", "-i", "big.png", cwd=tmp_path, script=KILLED_IN_TIME,
+        "-q", "-i", "big.png", "-k16", "--effort=fast", cwd=tmp_path,
+        script=KILLED_IN_TIME,
         stdin=subprocess.PIPE,
     )  # fmt: skip
 
@@ -200,8 +201,8 @@ def test_a_kill_at_any_time_leaves_the_old_file_or_the_new_one(tmp_path):
     new = path.read_bytes()
     assert is_complete(new)
     codes = set()
-    for i in range(20):
-        codes.add(run(usual * (i + 1) / 20))
+    for i in range(12):
+        codes.add(run(usual * (i + 1) / 12))
         unfinished, rest = split(held(tmp_path))
         assert len(unfinished) <= 1
         assert rest.keys() == {"big.png"}

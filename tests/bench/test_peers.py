@@ -16,7 +16,7 @@ def pictures(tmp_path):
     names = []
     for seed in (1, 2):
         names.append(str(tmp_path / f"{seed}.png"))
-        Image.fromarray(oracle.photo(seed, 60, 80)).save(names[-1])
+        Image.fromarray(oracle.photo(seed, 30, 40)).save(names[-1])
     return names
 
 

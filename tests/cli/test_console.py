@@ -115,18 +115,24 @@ def test_verbose_says_more(folder, capsys):
     )
 
 
-def test_verbose_says_what_was_asked_for(folder):
-    many = [sys.executable, "-m", "kquant", "a.png", "b.png", "-v", "--dry-run"]
-    asked = ["--bits", "5,6,5", "--space=lab", "--dither", "--out-dir", "\x1b[1m"]
-    for more, settings in (
+@pytest.mark.parametrize(
+    ("more", "settings"),
+    [
         ([], "dry_run=True"),
-        (asked, "dry_run=True, bits=(5, 6, 5), space=lab, "
-                r"dither=floyd-steinberg, out_dir=\x1b[1m"),
-    ):  # fmt: skip
-        ran = subprocess.run([*many, *more], cwd=folder, capture_output=True, text=True)
-        assert ran.stderr.splitlines()[0] == f"settings: {settings}"
-    ran = subprocess.run([*many, "-q"], cwd=folder, capture_output=True, text=True)
-    assert ran.stderr == ""
+        (
+            ["--bits", "5,6,5", "--space=lab", "--dither", "--out-dir", "\x1b[1m"],
+            "dry_run=True, bits=(5, 6, 5), space=lab, "
+            r"dither=floyd-steinberg, out_dir=\x1b[1m",
+        ),
+    ],
+)
+def test_verbose_says_what_was_asked_for(folder, monkeypatch, capsys, more, settings):
+    monkeypatch.chdir(folder)
+    many = ["a.png", "b.png", "-v", "--dry-run", *more]
+    assert cli.main(many) == 0
+    assert capsys.readouterr().err.splitlines()[0] == f"settings: {settings}"
+    assert cli.main([*many, "-q"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_verbose_shows_where_what_nobody_expects_comes_from(folder, monkeypatch):

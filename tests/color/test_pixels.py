@@ -235,7 +235,8 @@ def test_a_transparent_colour_that_no_pixel_has_is_no_matter(form):
     axes=st.permutations([0, 1]),
 )
 def test_any_strides_give_what_a_copy_gives(start, step, axes):
-    view = RGB[start[0] :: step[0], start[1] :: step[1]].transpose(*axes, 2)
+    part = RGB[:24, :20]
+    view = part[start[0] :: step[0], start[1] :: step[1]].transpose(*axes, 2)
     assert np.array_equal(as_pixels(view), np.array(view.tolist()))
     q = kquant.quantize(view, 9)
     assert np.array_equal(q.to_array(), kquant.quantize(view.copy(), 9).to_array())
