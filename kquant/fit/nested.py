@@ -77,10 +77,7 @@ class NestedPalettes:
             if size == self.least:
                 return
             self._workers.report("palette", SEARCH)  # somebody may want to stop
-            costs, partners = _kernel.merges(lloyd.sums, lloyd.centroids)
-            costs[: lloyd.locked] = np.inf
-            given_up = int(costs.argmin())
-            lloyd.merge(given_up, int(partners[given_up]))
+            lloyd.merge(*_cheapest_merge(lloyd))
             lloyd.iterate(self._problem.effort.settle)
 
     def at(self, size: int) -> Solution:
@@ -101,3 +98,24 @@ class NestedPalettes:
                 self._problem, self._points, lloyd, self._workers
             )
         return self._finished[size]
+
+
+def _cheapest_merge(lloyd: Lloyd) -> tuple[int, int]:
+    """Say which cluster to give up, and which one gets its points.
+
+    Two free clusters meet at their mean, which is what the kernel's costs assume; a
+    locked one stays where it is, so that all points of the other go all the way.
+    """
+    free = lloyd.locked
+    costs, partners = _kernel.merges(lloyd.sums[free:], lloyd.centroids[free:])
+    partners = partners + free
+    if len(costs) == 1:
+        costs[:] = np.inf  # there is none to meet
+    weights = lloyd.sums[free:, 0].astype(np.float64)
+    for locked, entry in enumerate(lloyd.centroids[:free].astype(np.int64)):
+        distances = ((lloyd.centroids[free:] - entry) ** 2).sum(axis=1)
+        cheaper = weights * distances < costs
+        costs[cheaper] = (weights * distances)[cheaper]
+        partners[cheaper] = locked
+    given_up = int(costs.argmin())
+    return free + given_up, int(partners[given_up])

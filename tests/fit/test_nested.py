@@ -119,3 +119,19 @@ def test_a_listener_can_stop_it_while_it_shrinks():
         palettes, _ = nested(few_colors(), 100, workers)
         with pytest.raises(StopIteration):
             palettes.expected_error(3)
+
+
+def test_an_unused_locked_color_does_not_swallow_clusters(workers):
+    chance = np.random.default_rng(0)
+    image = chance.integers(0, 3, (40, 40, 3)).astype(np.uint8) * 100
+    image[:10] = 200  # a frequent colour, far from the locked one
+    lock = [(250, 0, 250)]
+    palettes, histogram = nested(image, 28, workers, lock)
+    for size in (22, 16, 10):
+        clusters = palettes.at(size).clusters
+        away = clusters.colors[clusters.labels].astype(int) - histogram.colors
+        mse = ((away**2).sum(axis=1) * histogram.counts).sum() / histogram.pixels
+        alone = kquant.quantize(image, size, lock=["#fa00fa"], effort="fast").mse
+        assert mse <= 1.2 * alone + 1
+    expected = [palettes.expected_error(n) for n in range(1, palettes.most + 1)]
+    assert expected == sorted(expected, reverse=True)
