@@ -18,9 +18,9 @@ import numpy
 
 from libc.stdint cimport (
     INT64_MAX, UINT32_MAX,
-    int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+    int16_t as i16, int32_t as i32, int64_t as i64,
+    uint8_t as u8, uint16_t as u16, uint32_t as u32, uint64_t as u64,
 )
-from libc.string cimport memcpy
 
 cdef extern from "kquant.h" nogil:
     enum:
@@ -30,26 +30,26 @@ cdef extern from "kquant.h" nogil:
         KQ_RGB, KQ_STRENGTH, KQ_SUMS, KQ_TILE
 
     ctypedef struct kq_image:
-        const uint8_t *data
+        const u8 *data
         size_t height, width, channels
         ptrdiff_t row, pixel, channel
 
     ctypedef struct kq_buckets:
-        const uint16_t *low
-        const uint32_t *bounds
+        const u16 *low
+        const u32 *bounds
 
     ctypedef struct kq_points:
         size_t n, stride, channels
-        const int16_t *coords
-        const int64_t *weights
+        const i16 *coords
+        const i64 *weights
 
     ctypedef struct kq_level:
         size_t count
-        const uint32_t *start
-        const uint32_t *child
-        const int16_t *low
-        const int16_t *high
-        const int64_t *sums
+        const u32 *start
+        const u32 *child
+        const i16 *low
+        const i16 *high
+        const i64 *sums
 
     ctypedef struct kq_tree:
         kq_points points
@@ -62,97 +62,82 @@ cdef extern from "kquant.h" nogil:
         double from_roots[3][3]
         double offset[3]
         double knee, slope, foot
-        int32_t middle[3], opaque
+        i32 middle[3]
+        i32 opaque
 
     ctypedef struct kq_color_index:
-        const uint64_t *ranks
-        const uint32_t *codes
-        const uint32_t *table
+        const u64 *ranks
+        const u32 *codes
+        const u32 *table
         size_t size
 
     ctypedef struct kq_picture:
         kq_image image
         kq_color_index color_index
         kq_points points
-        const uint8_t *labels
+        const u8 *labels
+        const i16 *palette
+        size_t k
+        int strength
 
     ctypedef struct kq_group:
         pass
 
     ctypedef struct kq_nearest:
-        const int16_t *palette
-        size_t k, channels
-        uint32_t *cells
+        u32 *cells
         kq_group *groups
+        i32 *errors
+        i16 *rows
+        u32 *found
+        u8 *unused
         size_t used
 
-    ctypedef struct kq_scratch:
-        int32_t *errors
-        int16_t *rows
-        uint32_t *found
-        uint8_t *unused
-
-    void kq_bucket_sort(const kq_image *, uint32_t *, uint32_t *, uint16_t *)
-    size_t kq_count_colors(const kq_buckets *, size_t, size_t, size_t, uint32_t *,
-                           uint8_t *, int64_t *)
-    size_t kq_tally(const kq_image *, uint8_t *, uint32_t *, size_t)
-    void kq_tally_sizes(const uint8_t *, size_t, size_t, size_t, uint32_t *)
-    size_t kq_tally_colors(const uint8_t *, size_t, const uint32_t *, size_t, size_t,
-                           size_t, size_t, uint32_t *, uint8_t *, int64_t *)
-    size_t kq_merge(const uint32_t *, const uint8_t *, const int64_t *, size_t,
-                    const uint32_t *, const uint8_t *, const int64_t *, size_t,
-                    size_t, uint32_t *, uint8_t *, int64_t *)
-    void kq_pixel_codes(const kq_image *, uint32_t *)
-    void kq_colors(const uint32_t *, size_t, size_t, uint8_t *)
-    void kq_to_space(const kq_space *, const uint8_t *, size_t, size_t, size_t,
-                     int16_t *)
-    int kq_cell_counts(const uint32_t *, size_t, int, size_t *)
-    size_t kq_coarsen(const kq_points *, const uint32_t *, int, size_t, uint32_t *,
-                      int64_t *, uint32_t *, int16_t *, int64_t *)
-    void kq_inherit(const uint32_t *, const int64_t *, const uint8_t *, size_t,
-                    uint8_t *, int64_t *)
-    size_t kq_blocks(const uint32_t *, size_t, int, size_t, uint32_t *)
-    void kq_measure_level(const kq_tree *, size_t, uint32_t *, int16_t *, int16_t *,
-                          int64_t *)
-    size_t kq_seed(const kq_points *, size_t, uint32_t *, uint8_t *, int16_t *)
-    void kq_splits(const kq_points *, const uint8_t *, size_t, double *, double *,
-                   int16_t *)
-    size_t kq_assign(const kq_tree *, size_t, size_t, const int16_t *, size_t,
-                     uint8_t *, int64_t *)
-    size_t kq_update(const int64_t *, size_t, int16_t *)
-    double kq_error(const int64_t *, const int16_t *, size_t, double)
+    void kq_bucket_sort(const kq_image *, u32 *, u32 *, u16 *)
+    size_t kq_count_colors(const kq_buckets *, size_t, size_t, size_t, u32 *, u8 *,
+                           i64 *)
+    size_t kq_tally(const kq_image *, u8 *, u32 *, size_t)
+    void kq_tally_sizes(const u8 *, size_t, size_t, size_t, u32 *)
+    size_t kq_tally_colors(const u8 *, size_t, const u32 *, size_t, size_t, size_t,
+                           size_t, u32 *, u8 *, i64 *)
+    size_t kq_merge(const u32 *, const u8 *, const i64 *, size_t, const u32 *,
+                    const u8 *, const i64 *, size_t, size_t, u32 *, u8 *, i64 *)
+    void kq_pixel_codes(const kq_image *, u32 *)
+    void kq_colors(const u32 *, size_t, size_t, u8 *)
+    void kq_to_space(const kq_space *, const u8 *, size_t, size_t, size_t, i16 *)
+    int kq_cell_counts(const u32 *, size_t, int, size_t *)
+    size_t kq_coarsen(const kq_points *, const u32 *, int, size_t, u32 *, i64 *, u32 *,
+                      i16 *, i64 *)
+    void kq_inherit(const u32 *, const i64 *, const u8 *, size_t, u8 *, i64 *)
+    size_t kq_blocks(const u32 *, size_t, int, size_t, u32 *)
+    void kq_measure_level(const kq_tree *, size_t, u32 *, i16 *, i16 *, i64 *)
+    size_t kq_seed(const kq_points *, size_t, u32 *, u8 *, i16 *)
+    void kq_splits(const kq_points *, const u8 *, size_t, double *, double *, i16 *)
+    size_t kq_assign(const kq_tree *, size_t, size_t, const i16 *, size_t, u8 *, i64 *)
+    size_t kq_update(const i64 *, size_t, i16 *)
+    double kq_error(const i64 *, const i16 *, size_t, double)
     double kq_energy(const kq_points *)
-    void kq_merges(const int64_t *, const int16_t *, size_t, double *, int32_t *)
-    double kq_measure(const kq_image *, const int64_t *, const uint8_t *,
-                      const uint8_t *, size_t, int64_t *, double *)
-    void kq_lookup_build(const uint32_t *, const uint8_t *, size_t, uint32_t *,
-                         uint8_t *)
-    void kq_lookup(const kq_image *, const uint32_t *, const uint8_t *, uint8_t *)
-    void kq_rank_build(const uint32_t *, size_t, uint64_t *)
-    void kq_hash_build(const uint32_t *, size_t, size_t, uint32_t *)
-    void kq_hash_lookup(const kq_image *, const kq_color_index *, const uint8_t *,
-                        uint32_t *, uint8_t *)
-    void kq_prepare(const kq_picture *, const int16_t *, size_t, size_t, int16_t *)
-    void kq_diffuse(const kq_picture *, const int16_t *, kq_nearest *, size_t, size_t,
-                    int, const kq_scratch *, uint8_t *)
-    void kq_mix(const kq_picture *, const int16_t *, size_t, size_t, size_t, int,
-                uint32_t *)
-    void kq_ordered(const kq_picture *, const uint32_t *, size_t, size_t,
-                    const uint8_t *, uint32_t *, uint8_t *)
+    void kq_merges(const i64 *, const i16 *, size_t, double *, i32 *)
+    double kq_measure(const kq_image *, const i64 *, const u8 *, const u8 *, size_t,
+                      i64 *, double *)
+    void kq_lookup_build(const u32 *, const u8 *, size_t, u32 *, u8 *)
+    void kq_lookup(const kq_image *, const u32 *, const u8 *, u8 *)
+    void kq_rank_build(const u32 *, size_t, u64 *)
+    void kq_hash_build(const u32 *, size_t, size_t, u32 *)
+    void kq_hash_lookup(const kq_image *, const kq_color_index *, const u8 *, u32 *,
+                        u8 *)
+    void kq_prepare(const kq_picture *, size_t, size_t, i16 *)
+    void kq_diffuse(const kq_picture *, const i16 *, kq_nearest *, size_t, size_t, u8 *)
+    void kq_mix(const kq_picture *, size_t, size_t, u32 *)
+    void kq_ordered(const kq_picture *, const u32 *, size_t, size_t, const u8 *, u32 *,
+                    u8 *)
     int kq_use_level(int)
-    int kq_are_labels(const uint8_t *, size_t, size_t)
-    int kq_are_on_grid(const int16_t *, size_t)
-    int kq_are_weights(const int64_t *, size_t, int64_t)
-    int kq_are_sums(const int64_t *, size_t)
+    int kq_are_labels(const u8 *, size_t, size_t)
+    int kq_are_on_grid(const i16 *, size_t)
+    int kq_are_weights(const i64 *, size_t, i64)
+    int kq_are_sums(const i64 *, size_t)
 
-BANDS = KQ_BANDS
-BAND_ROWS = KQ_BAND_ROWS
-BUCKETS = KQ_BUCKETS
-CHANNELS = KQ_CHANNELS
-ONE = KQ_ONE
-STRENGTH = KQ_STRENGTH
-SUMS = KQ_SUMS
-TILE = KQ_TILE
+BANDS, BAND_ROWS, BUCKETS, TILE = KQ_BANDS, KQ_BAND_ROWS, KQ_BUCKETS, KQ_TILE
+CHANNELS, ONE, STRENGTH, SUMS = KQ_CHANNELS, KQ_ONE, KQ_STRENGTH, KQ_SUMS
 
 
 # ---- checks
@@ -167,13 +152,13 @@ cdef int need_range(size_t first, size_t last, size_t most) except -1:
     return need(first < last <= most, "range")
 
 
-cdef int need_plane(Py_ssize_t height, Py_ssize_t width, const uint8_t[:, :, :] pixels,
+cdef int need_plane(Py_ssize_t height, Py_ssize_t width, const u8[:, :, :] pixels,
                     str what) except -1:
     """Is there something for each pixel?"""
     return need(height == pixels.shape[0] and width == pixels.shape[1], what)
 
 
-cdef kq_image as_image(const uint8_t[:, :, :] pixels, bint alpha=False) except *:
+cdef kq_image as_image(const u8[:, :, :] pixels, bint alpha=False) except *:
     cdef kq_image image
     image.channels = pixels.shape[2]
     need(image.channels == KQ_RGB or (alpha and image.channels == 4), "channels")
@@ -186,8 +171,8 @@ cdef kq_image as_image(const uint8_t[:, :, :] pixels, bint alpha=False) except *
     return image
 
 
-cdef size_t need_colors(const uint32_t[::1] codes, const uint8_t[:, ::1] colors,
-                        const int64_t[::1] counts, size_t channels) except *:
+cdef size_t need_colors(const u32[::1] codes, const u8[:, ::1] colors,
+                        const i64[::1] counts, size_t channels) except *:
     """How many colours there are, or there is room for."""
     cdef size_t n = codes.shape[0]
     need(<size_t>colors.shape[0] == n and <size_t>colors.shape[1] == channels, "colors")
@@ -195,7 +180,7 @@ cdef size_t need_colors(const uint32_t[::1] codes, const uint8_t[:, ::1] colors,
     return n
 
 
-cdef size_t need_centroids(const int16_t[:, ::1] centroids) except 0:
+cdef size_t need_centroids(const i16[:, ::1] centroids) except 0:
     """How many centroids, or entries of a palette, there are."""
     cdef size_t k = centroids.shape[0]
     need(0 < k <= KQ_MAX_COLORS and centroids.shape[1] == KQ_CHANNELS, "centroids")
@@ -203,18 +188,18 @@ cdef size_t need_centroids(const int16_t[:, ::1] centroids) except 0:
     return k
 
 
-cdef size_t need_sums(const int64_t[:, ::1] sums,
-                      const int16_t[:, ::1] centroids) except 0:
+cdef size_t need_sums(const i64[:, ::1] sums, const i16[:, ::1] centroids) except 0:
     cdef size_t k = need_centroids(centroids)
     need(<size_t>sums.shape[0] == k and sums.shape[1] == KQ_SUMS, "sums")
     need(kq_are_sums(&sums[0, 0], k), "sums")
     return k
 
 
-cdef int need_labels(const uint8_t[::1] labels, size_t n, size_t k) except -1:
-    need(0 < k <= KQ_MAX_COLORS and n > 0, "labels")
-    need(<size_t>labels.shape[0] == n and kq_are_labels(&labels[0], n, k), "labels")
-    return 0
+cdef int need_labels(const u8 *labels, size_t n, size_t k) except -1:
+    cdef bint good
+    with nogil:
+        good = 0 < k <= KQ_MAX_COLORS and kq_are_labels(labels, n, k)
+    return need(good, "labels")
 
 
 cdef object keep(array):
@@ -255,21 +240,21 @@ cdef class Buckets:
     cdef readonly object bounds
     cdef object low
 
-    def __cinit__(self, const uint8_t[:, :, :] pixels):
+    def __cinit__(self, const u8[:, :, :] pixels):
         cdef kq_image image = as_image(pixels)
         cdef size_t size = image.height * image.width
         need(size <= UINT32_MAX, "too many pixels")
-        cdef uint32_t[::1] codes = numpy.empty(size, numpy.uint32)
-        cdef uint32_t[::1] bounds = numpy.empty(KQ_BUCKETS + 1, numpy.uint32)
-        cdef uint16_t[::1] low = numpy.empty(size, numpy.uint16)
+        cdef u32[::1] codes = numpy.empty(size, numpy.uint32)
+        cdef u32[::1] bounds = numpy.empty(KQ_BUCKETS + 1, numpy.uint32)
+        cdef u16[::1] low = numpy.empty(size, numpy.uint16)
         with nogil:
             kq_bucket_sort(&image, &codes[0], &bounds[0], &low[0])
         self.buckets = kq_buckets(&low[0], &bounds[0])
         self.low, self.bounds = low, keep(bounds.base)
 
 
-def count_colors(parts, size_t first, size_t last, uint32_t[::1] codes,
-                 uint8_t[:, ::1] colors, int64_t[::1] counts):
+def count_colors(parts, size_t first, size_t last, u32[::1] codes, u8[:, ::1] colors,
+                 i64[::1] counts):
     """Buckets first..last-1 of all parts -> codes, colors (room, 3), counts (room,).
 
     There must be room for all of their pixels; returns how many colours there are.
@@ -293,7 +278,7 @@ def count_colors(parts, size_t first, size_t last, uint32_t[::1] codes,
 cdef class Tables:
     """So many tables of counts of all the colours there are, each for one thread."""
 
-    cdef uint8_t[:, ::1] tables
+    cdef u8[:, ::1] tables
     cdef size_t pixels[KQ_PARTS]  # that each table has got
     cdef list full
 
@@ -302,14 +287,14 @@ cdef class Tables:
         self.tables = numpy.zeros((count, KQ_CODES), numpy.uint8)
         self.full = [numpy.empty(0, numpy.uint32)]
 
-    def add(self, size_t table, const uint8_t[:, :, :] pixels):
+    def add(self, size_t table, const u8[:, :, :] pixels):
         """Count pixels (H, W, 3) in one of the tables."""
         cdef kq_image image = as_image(pixels)
         cdef size_t room, used
         need_range(table, table + 1, self.tables.shape[0])
         self.pixels[table] += image.height * image.width
         room = self.pixels[table] // KQ_FULL + 1
-        cdef uint32_t[::1] full = numpy.empty(room, numpy.uint32)
+        cdef u32[::1] full = numpy.empty(room, numpy.uint32)
         with nogil:
             used = kq_tally(&image, &self.tables[table, 0], &full[0], room)
         need(used <= room, "room")
@@ -318,21 +303,21 @@ cdef class Tables:
     def sizes(self, size_t first, size_t last):
         """How many colours each of the buckets first..last-1 has: (last - first,)."""
         need_range(first, last, KQ_BUCKETS)
-        cdef uint32_t[::1] sizes = numpy.empty(KQ_BUCKETS, numpy.uint32)
+        cdef u32[::1] sizes = numpy.empty(KQ_BUCKETS, numpy.uint32)
         with nogil:
             kq_tally_sizes(&self.tables[0, 0], self.tables.shape[0], first, last,
                            &sizes[0])
         return sizes.base[first:last]
 
-    def colors(self, size_t first, size_t last, uint32_t[::1] codes,
-               uint8_t[:, ::1] colors, int64_t[::1] counts):
+    def colors(self, size_t first, size_t last, u32[::1] codes, u8[:, ::1] colors,
+               i64[::1] counts):
         """Buckets first..last-1, n colours by their sizes() -> as count_colors()."""
         cdef size_t n = need_colors(codes, colors, counts, 3), found, n_full
         need_range(first, last, KQ_BUCKETS)
         need(n > 0, "room")
         full = numpy.concatenate(self.full)
         here = (first <= full // KQ_BUCKETS) & (full // KQ_BUCKETS < last)
-        cdef uint32_t[::1] ascending = numpy.sort(full[here])
+        cdef u32[::1] ascending = numpy.sort(full[here])
         n_full = ascending.shape[0]
         with nogil:
             found = kq_tally_colors(&self.tables[0, 0], self.tables.shape[0],
@@ -341,10 +326,9 @@ cdef class Tables:
         need(found == n, "room")
 
 
-def merge(const uint32_t[::1] codes_a, const uint8_t[:, ::1] colors_a,
-          const int64_t[::1] counts_a, const uint32_t[::1] codes_b,
-          const uint8_t[:, ::1] colors_b, const int64_t[::1] counts_b,
-          uint32_t[::1] codes, uint8_t[:, ::1] colors, int64_t[::1] counts):
+def merge(const u32[::1] codes_a, const u8[:, ::1] colors_a, const i64[::1] counts_a,
+          const u32[::1] codes_b, const u8[:, ::1] colors_b, const i64[::1] counts_b,
+          u32[::1] codes, u8[:, ::1] colors, i64[::1] counts):
     """Two histograms -> codes (n,), colors (n, 3|4), counts (n,); returns n."""
     cdef size_t channels = colors.shape[1], n
     cdef size_t n_a = need_colors(codes_a, colors_a, counts_a, channels)
@@ -358,20 +342,20 @@ def merge(const uint32_t[::1] codes_a, const uint8_t[:, ::1] colors_a,
     return n
 
 
-def pixel_codes(const uint8_t[:, :, :] pixels):
+def pixel_codes(const u8[:, :, :] pixels):
     """pixels (H, W, 3|4) -> Morton codes (H * W,)."""
     cdef kq_image image = as_image(pixels, alpha=True)
-    cdef uint32_t[::1] codes = numpy.empty(image.height * image.width, numpy.uint32)
+    cdef u32[::1] codes = numpy.empty(image.height * image.width, numpy.uint32)
     with nogil:
         kq_pixel_codes(&image, &codes[0])
     return codes.base
 
 
-def decoded(const uint32_t[::1] codes, size_t channels):
+def decoded(const u32[::1] codes, size_t channels):
     """Morton codes (n,) -> colors (n, 3|4)."""
     cdef size_t n = codes.shape[0]
     need(n > 0 and (channels == 3 or channels == 4), "channels")
-    cdef uint8_t[:, ::1] colors = numpy.empty((n, channels), numpy.uint8)
+    cdef u8[:, ::1] colors = numpy.empty((n, channels), numpy.uint8)
     with nogil:
         kq_colors(&codes[0], n, channels, &colors[0, 0])
     return colors.base
@@ -383,7 +367,7 @@ cdef class Codes:
     `cells` (b + 1,), read-only, says how many cells their first 0..b bits make.
     """
 
-    cdef const uint32_t[::1] codes
+    cdef const u32[::1] codes
     cdef size_t n, channels
     cdef int bits
     cdef size_t counts[33]
@@ -410,7 +394,7 @@ cdef class Space:
     cdef kq_space space
 
     def __cinit__(self, bint plain, light, to_cones, from_roots, offset, root, middle,
-                  int32_t opaque):
+                  i32 opaque):
         cdef kq_space *space = &self.space
         cdef int i, j
         space.plain, space.roots = plain, to_cones is not None
@@ -426,12 +410,12 @@ cdef class Space:
         space.opaque = opaque
         need(0 <= min(*middle, opaque) and max(*middle, opaque) <= KQ_MOST, "middle")
 
-    def load(self, const uint8_t[:, ::1] colors):
+    def load(self, const u8[:, ::1] colors):
         """colors (n, 3|4) -> coords (3|4, n + padding)."""
         cdef size_t n = colors.shape[0], channels = colors.shape[1]
         cdef size_t stride = n + KQ_LANES
         need(n > 0 and (channels == 3 or channels == 4), "colors")
-        cdef int16_t[:, ::1] coords = numpy.empty((channels, stride), numpy.int16)
+        cdef i16[:, ::1] coords = numpy.empty((channels, stride), numpy.int16)
         with nogil:
             kq_to_space(&self.space, &colors[0, 0], n, channels, stride, &coords[0, 0])
         return coords.base
@@ -451,23 +435,25 @@ cdef class Tree:
     cdef double energy  # below 0 until it is needed
     cdef readonly object coords, weights, roots, total
     # Of a coarse tree: the first finer point of each of its points, and their sums.
-    cdef const uint32_t[::1] cells
-    cdef const int64_t[:, ::1] cell_sums
+    cdef const u32[::1] cells
+    cdef const i64[:, ::1] cell_sums
 
     def __cinit__(self, Codes codes, coords, weights, capacities):
-        cdef const int16_t[:, ::1] at = coords
-        cdef const int64_t[::1] weight = weights
-        cdef size_t n = codes.n, capacity, least = 1
+        cdef const i16[:, ::1] at = coords
+        cdef const i64[::1] weight = weights
+        cdef size_t n = codes.n, stride = at.shape[1], capacity, least = 1
+        cdef bint good
         need(<size_t>at.shape[0] == codes.channels, "coords")
-        need(<size_t>at.shape[1] >= n + KQ_LANES, "coords without padding")
-        need(kq_are_on_grid(&at[0, 0], at.shape[0] * at.shape[1]), "coords")
+        need(stride >= n + KQ_LANES, "coords without padding")
         need(<size_t>weight.shape[0] == n, "weights")
-        need(kq_are_weights(&weight[0], n, 1), "weights")
+        with nogil:
+            good = (kq_are_on_grid(&at[0, 0], codes.channels * stride)
+                    and kq_are_weights(&weight[0], n, 1))
+        need(good, "coords or weights")
         need(len(capacities) == KQ_DEPTH, "capacities")
         self.coords, self.weights, self.codes = keep(coords), keep(weights), codes
         self.kept, self.energy = [at, weight], -1
-        self.tree.points = kq_points(n, at.shape[1], codes.channels, &at[0, 0],
-                                     &weight[0])
+        self.tree.points = kq_points(n, stride, codes.channels, &at[0, 0], &weight[0])
         for depth in reversed(range(KQ_DEPTH)):
             capacity = capacities[depth]
             need(least <= capacity, "capacities")  # so that blocks are nested
@@ -477,15 +463,15 @@ cdef class Tree:
     cdef int add_level(self, size_t depth, size_t capacity) except -1:
         cdef kq_level *level = &self.tree.level[depth]
         cdef size_t n = self.tree.points.n
-        cdef uint32_t[::1] start = numpy.empty(n + 1, numpy.uint32)
+        cdef u32[::1] start = numpy.empty(n + 1, numpy.uint32)
         with nogil:
             level.count = kq_blocks(&self.codes.codes[0], n, self.codes.bits, capacity,
                                     &start[0])
         start = start.base[:level.count + 1].copy()
-        cdef uint32_t[::1] child = numpy.empty(level.count + 1, numpy.uint32)
-        cdef int16_t[:, ::1] low = numpy.empty((level.count, KQ_CHANNELS), numpy.int16)
-        cdef int16_t[:, ::1] high = numpy.empty((level.count, KQ_CHANNELS), numpy.int16)
-        cdef int64_t[:, ::1] sums = numpy.empty((level.count, KQ_SUMS), numpy.int64)
+        cdef u32[::1] child = numpy.empty(level.count + 1, numpy.uint32)
+        cdef i16[:, ::1] low = numpy.empty((level.count, KQ_CHANNELS), numpy.int16)
+        cdef i16[:, ::1] high = numpy.empty((level.count, KQ_CHANNELS), numpy.int16)
+        cdef i64[:, ::1] sums = numpy.empty((level.count, KQ_SUMS), numpy.int64)
         self.kept += [start, child, low, high, sums]
         level.start, level.child, level.sums = &start[0], &child[0], &sums[0, 0]
         level.low, level.high = &low[0, 0], &high[0, 0]
@@ -495,7 +481,7 @@ cdef class Tree:
         self.roots, self.total = keep(start.base), keep(sums.base.sum(axis=0))
         return 0
 
-    def error(self, const int64_t[:, ::1] sums, const int16_t[:, ::1] centroids):
+    def error(self, const i64[:, ::1] sums, const i16[:, ::1] centroids):
         """Squared error, in colour values squared, of centroids with these sums."""
         cdef size_t k = need_sums(sums, centroids)
         cdef double energy = self.energy, error
@@ -507,15 +493,15 @@ cdef class Tree:
         return error
 
     def coarsen(self, int bits, capacities):
-        """Merge the points whose codes agree in the first `bits` bits: a coarse Tree."""
+        """A coarse Tree, of the points whose codes agree in the first `bits` bits."""
         cdef int shift = self.codes.bits - bits
         need(0 <= bits <= self.codes.bits and shift < 32, "bits")
         cdef size_t m = self.codes.counts[bits], channels = self.codes.channels
-        cdef uint32_t[::1] cells = numpy.empty(m + 1, numpy.uint32)
-        cdef int64_t[:, ::1] sums = numpy.empty((m, KQ_SUMS), numpy.int64)
-        cdef uint32_t[::1] codes = numpy.empty(m, numpy.uint32)
-        cdef int64_t[::1] weights = numpy.empty(m, numpy.int64)
-        cdef int16_t[:, ::1] coords = numpy.empty((channels, m + KQ_LANES), numpy.int16)
+        cdef u32[::1] cells = numpy.empty(m + 1, numpy.uint32)
+        cdef i64[:, ::1] sums = numpy.empty((m, KQ_SUMS), numpy.int64)
+        cdef u32[::1] codes = numpy.empty(m, numpy.uint32)
+        cdef i64[::1] weights = numpy.empty(m, numpy.int64)
+        cdef i16[:, ::1] coords = numpy.empty((channels, m + KQ_LANES), numpy.int16)
         with nogil:
             kq_coarsen(&self.tree.points, &self.codes.codes[0], shift, m + KQ_LANES,
                        &cells[0], &sums[0, 0], &codes[0], &coords[0, 0], &weights[0])
@@ -524,13 +510,14 @@ cdef class Tree:
         coarse.cells, coarse.cell_sums = cells, sums
         return coarse
 
-    def inherit(self, const uint8_t[::1] labels, size_t k):
+    def inherit(self, const u8[::1] labels, size_t k):
         """labels (m,) of a coarse tree -> those of all points (n,), sums (k, SUMS)."""
         cdef size_t m = self.tree.points.n
         need(self.cells.shape[0] > 0, "not coarse")
-        need_labels(labels, m, k)
-        cdef uint8_t[::1] fine = numpy.empty(self.cells[m], numpy.uint8)
-        cdef int64_t[:, ::1] sums = numpy.zeros((k, KQ_SUMS), numpy.int64)
+        need(<size_t>labels.shape[0] == m, "labels")
+        need_labels(&labels[0], m, k)
+        cdef u8[::1] fine = numpy.empty(self.cells[m], numpy.uint8)
+        cdef i64[:, ::1] sums = numpy.zeros((k, KQ_SUMS), numpy.int64)
         with nogil:
             kq_inherit(&self.cells[0], &self.cell_sums[0, 0], &labels[0], m, &fine[0],
                        &sums[0, 0])
@@ -540,26 +527,28 @@ cdef class Tree:
         """Cut until there are k centroids, or nothing to cut: (k or less, CHANNELS)."""
         cdef size_t n = self.tree.points.n, used
         need(0 < k <= KQ_MAX_COLORS, "k")
-        cdef uint32_t[::1] order = numpy.empty(n, numpy.uint32)
-        cdef uint8_t[::1] bins = numpy.empty(n, numpy.uint8)
-        cdef int16_t[:, ::1] centroids = numpy.empty((k, KQ_CHANNELS), numpy.int16)
+        cdef u32[::1] order = numpy.empty(n, numpy.uint32)
+        cdef u8[::1] bins = numpy.empty(n, numpy.uint8)
+        cdef i16[:, ::1] centroids = numpy.empty((k, KQ_CHANNELS), numpy.int16)
         with nogil:
             used = kq_seed(&self.tree.points, k, &order[0], &bins[0], &centroids[0, 0])
         return centroids.base[:used]
 
-    def splits(self, const uint8_t[::1] labels, size_t k):
+    def splits(self, const u8[::1] labels, size_t k):
         """labels (n,) below k -> gains (k,), halves (k, 2, CHANNELS)."""
-        need_labels(labels, self.tree.points.n, k)
+        cdef size_t n = self.tree.points.n
+        need(<size_t>labels.shape[0] == n, "labels")
+        need_labels(&labels[0], n, k)
         cdef double[:, :, ::1] sums = numpy.empty((k, KQ_BINS, KQ_SUMS))
         cdef double[::1] gains = numpy.empty(k)
-        cdef int16_t[:, :, ::1] halves = numpy.zeros((k, 2, KQ_CHANNELS), numpy.int16)
+        cdef i16[:, :, ::1] halves = numpy.zeros((k, 2, KQ_CHANNELS), numpy.int16)
         with nogil:
             kq_splits(&self.tree.points, &labels[0], k, &sums[0, 0, 0], &gains[0],
                       &halves[0, 0, 0])
         return gains.base, halves.base
 
-    def assign(self, size_t first, size_t last, const int16_t[:, ::1] centroids,
-               uint8_t[::1] labels):
+    def assign(self, size_t first, size_t last, const i16[:, ::1] centroids,
+               u8[::1] labels):
         """Label the points of the root blocks first..last-1: labels (n,) in and out.
 
         Returns how many changed, and the change (k, SUMS) of the sums of the labels.
@@ -569,15 +558,15 @@ cdef class Tree:
         need(<size_t>labels.shape[0] == self.tree.points.n, "labels")
         need(first <= last <= level.count, "root blocks")
         begin = level.start[first]  # other threads write to other labels
-        need(kq_are_labels(&labels[0] + begin, level.start[last] - begin, k), "labels")
-        cdef int64_t[:, ::1] change = numpy.zeros((k, KQ_SUMS), numpy.int64)
+        need_labels(&labels[0] + begin, level.start[last] - begin, k)
+        cdef i64[:, ::1] change = numpy.zeros((k, KQ_SUMS), numpy.int64)
         with nogil:
             changed = kq_assign(&self.tree, first, last, &centroids[0, 0], k,
                                 &labels[0], &change[0, 0])
         return changed, change.base
 
 
-def update(const int64_t[:, ::1] sums, int16_t[:, ::1] centroids):
+def update(const i64[:, ::1] sums, i16[:, ::1] centroids):
     """sums (k, SUMS), centroids (k, CHANNELS) in and out; returns how many moved."""
     cdef size_t k = need_sums(sums, centroids), moved
     with nogil:
@@ -585,11 +574,11 @@ def update(const int64_t[:, ::1] sums, int16_t[:, ::1] centroids):
     return moved
 
 
-def merges(const int64_t[:, ::1] sums, const int16_t[:, ::1] centroids):
+def merges(const i64[:, ::1] sums, const i16[:, ::1] centroids):
     """sums (k, SUMS), centroids (k, CHANNELS) -> costs (k,), partners (k,)."""
     cdef size_t k = need_sums(sums, centroids)
     cdef double[::1] costs = numpy.empty(k)
-    cdef int32_t[::1] partners = numpy.empty(k, numpy.int32)
+    cdef i32[::1] partners = numpy.empty(k, numpy.int32)
     with nogil:
         kq_merges(&sums[0, 0], &centroids[0, 0], k, &costs[0], &partners[0])
     return costs.base, partners.base
@@ -597,25 +586,28 @@ def merges(const int64_t[:, ::1] sums, const int16_t[:, ::1] centroids):
 
 # ---- results
 
-def measure(const uint8_t[:, :, :] pixels, const uint8_t[:, ::1] labels,
-            const uint8_t[:, ::1] palette, const int64_t[:, ::1] weights=None):
+def measure(const u8[:, :, :] pixels, const u8[:, ::1] labels,
+            const u8[:, ::1] palette, const i64[:, ::1] weights=None):
     """pixels (H, W, 3|4), labels, weights (H, W), palette (k, 3|4) -> how far apart.
 
     The sum of the squared distances, the largest, and how many pixels, or which weight,
     each entry has (k,).
     """
     cdef kq_image image = as_image(pixels, alpha=True)
-    cdef const int64_t *weight = NULL
+    cdef const i64 *weight = NULL
     cdef size_t k = palette.shape[0], size = image.height * image.width
     cdef double largest, total
-    need(0 < k <= KQ_MAX_COLORS and palette.shape[1] == pixels.shape[2], "palette")
+    cdef bint good
+    need(k > 0 and palette.shape[1] == pixels.shape[2], "palette")
     need_plane(labels.shape[0], labels.shape[1], pixels, "labels")
-    need(kq_are_labels(&labels[0, 0], size, k), "labels")
+    need_labels(&labels[0, 0], size, k)
     if weights is not None:
         need_plane(weights.shape[0], weights.shape[1], pixels, "weights")
         weight = &weights[0, 0]
-        need(kq_are_weights(weight, size, 0), "weights")
-    cdef int64_t[::1] counts = numpy.empty(k, numpy.int64)
+        with nogil:
+            good = kq_are_weights(weight, size, 0)
+        need(good, "weights")
+    cdef i64[::1] counts = numpy.empty(k, numpy.int64)
     with nogil:
         total = kq_measure(&image, weight, &labels[0, 0], &palette[0, 0], k, &counts[0],
                            &largest)
@@ -627,13 +619,13 @@ cdef class ColorIndex:
 
     cdef kq_color_index index
     cdef Codes codes
-    cdef const uint8_t[::1] labels
-    cdef uint64_t[::1] ranks
-    cdef uint32_t[::1] slots, hashed
-    cdef uint8_t[:, ::1] table
+    cdef const u8[::1] labels
+    cdef u64[::1] ranks
+    cdef u32[::1] slots, hashed
+    cdef u8[:, ::1] table
 
-    def __cinit__(self, Codes codes, const uint8_t[::1] labels=None):
-        cdef const uint32_t *first = &codes.codes[0]
+    def __cinit__(self, Codes codes, const u8[::1] labels=None):
+        cdef const u32 *first = &codes.codes[0]
         cdef size_t n = codes.n, size = 64
         need(labels is None or <size_t>labels.shape[0] == n, "labels")
         self.codes, self.labels = codes, labels
@@ -657,10 +649,10 @@ cdef class ColorIndex:
                 kq_lookup_build(first, &labels[0], n, &self.slots[0],
                                 &self.table[0, 0])
 
-    def map(self, const uint8_t[:, :, :] pixels, uint8_t[:, ::1] indices):
+    def map(self, const u8[:, :, :] pixels, u8[:, ::1] indices):
         """pixels (H, W, 3|4) -> indices (H, W); any of the labels for other colours."""
         cdef kq_image image = as_image(pixels, alpha=True)
-        cdef uint32_t[::1] found
+        cdef u32[::1] found
         need(self.labels is not None, "labels")
         need(image.channels == self.codes.channels, "channels")
         need_plane(indices.shape[0], indices.shape[1], pixels, "indices")
@@ -684,38 +676,40 @@ cdef class Picture:
     """
 
     cdef kq_picture picture
-    cdef int16_t palette[KQ_MAX_COLORS][KQ_CHANNELS]
-    cdef int strength
-    cdef int16_t[:, ::1] prepared
-    cdef uint32_t[::1] mixes
+    cdef i16[:, ::1] prepared
+    cdef u32[::1] mixes
     cdef readonly size_t height, width, colors, entries
     cdef tuple kept
 
-    def __cinit__(self, const uint8_t[:, :, :] pixels, Codes codes,
-                  const int16_t[:, ::1] coords, const uint8_t[::1] labels,
-                  const int16_t[:, ::1] palette, int strength):
-        cdef ColorIndex index
+    def __cinit__(self, const u8[:, :, :] pixels, Codes codes,
+                  const i16[:, ::1] coords, const u8[::1] labels, palette,
+                  int strength):
+        cdef kq_image image = as_image(pixels, alpha=True)
         cdef size_t n = codes.n, stride = coords.shape[1]
-        self.picture.image = as_image(pixels, alpha=True)
-        need(self.picture.image.channels == codes.channels, "channels")
-        need(<size_t>coords.shape[0] == codes.channels and stride >= n, "coords")
-        need(kq_are_on_grid(&coords[0, 0], codes.channels * stride), "coords")
-        self.entries = need_centroids(palette)
-        need_labels(labels, n, self.entries)
-        need(0 <= strength <= KQ_STRENGTH, "strength")
-        memcpy(self.palette, &palette[0, 0], self.entries * sizeof(self.palette[0]))
+        cdef i16[:, ::1] entries = numpy.zeros((KQ_MAX_COLORS, KQ_CHANNELS), "i2")
+        cdef size_t k = need_centroids(palette)
+        cdef bint good
+        need(image.channels == codes.channels == <size_t>coords.shape[0], "channels")
+        need(stride >= n == <size_t>labels.shape[0], "labels")
+        need_labels(&labels[0], n, k)
+        with nogil:
+            good = kq_are_on_grid(&coords[0, 0], codes.channels * stride)
+        need(good and 0 <= strength <= KQ_STRENGTH, "coords or strength")
+        entries.base[:k] = palette
         index = ColorIndex(codes)
-        self.picture.color_index, self.picture.labels = index.index, &labels[0]
-        self.picture.points = kq_points(n, stride, codes.channels, &coords[0, 0], NULL)
-        self.kept = pixels, index, coords, labels
-        # One more than colours, for pixels that have changed; 0 is a valid value of all.
+        self.kept = pixels, index, coords, labels, entries
+        self.picture = kq_picture(
+            image, (<ColorIndex>index).index,
+            kq_points(n, stride, codes.channels, &coords[0, 0], NULL), &labels[0],
+            &entries[0, 0], k, strength)
+        self.height, self.width = image.height, image.width
+        self.colors, self.entries = n, k
+        # One more than colours, for pixels that have changed; 0 is a valid value.
         self.prepared = numpy.zeros((n + 1, KQ_CHANNELS), numpy.int16)
         self.mixes = numpy.zeros(n + 1, numpy.uint32)
-        self.height, self.width = pixels.shape[0], pixels.shape[1]
-        self.colors, self.strength = n, strength
 
     cdef int need_rows(self, size_t first, size_t last,
-                       const uint8_t[:, ::1] indices) except -1:
+                       const u8[:, ::1] indices) except -1:
         need_range(first, last, self.height)
         need(<size_t>indices.shape[0] == self.height, "indices")
         return need(<size_t>indices.shape[1] == self.width, "indices")
@@ -724,63 +718,56 @@ cdef class Picture:
         """Make the colours first..last-1, in the end all, ready for diffuse()."""
         need_range(first, last, self.colors)
         with nogil:
-            kq_prepare(&self.picture, &self.palette[0][0], first, last,
-                       &self.prepared[0, 0])
+            kq_prepare(&self.picture, first, last, &self.prepared[0, 0])
 
-    def diffuse(self, Nearest nearest, size_t first, size_t last,
-                uint8_t[:, ::1] indices):
+    def diffuse(self, Nearest nearest, size_t first, size_t last, u8[:, ::1] indices):
         """Dither rows first..last-1 of indices (H, W).
 
         first is a multiple of BAND_ROWS, and the rows are at most BANDS * BAND_ROWS.
         """
-        cdef kq_scratch scratch
         self.need_rows(first, last, indices)
         need(first % KQ_BAND_ROWS == 0, "first")
         need(last - first <= KQ_BANDS * KQ_BAND_ROWS, "last")
         need(nearest.picture is self, "nearest")
-        cdef int32_t[:, :, :, ::1] errors = numpy.zeros(
-            (KQ_BANDS, 2, self.width + 2, KQ_CHANNELS), numpy.int32)
-        cdef int16_t[:, :, ::1] rows = numpy.empty(
-            (KQ_BANDS, self.width, KQ_CHANNELS), numpy.int16)
-        cdef uint32_t[::1] found = numpy.empty(self.width, numpy.uint32)
-        cdef uint8_t[::1] unused = numpy.empty(self.width, numpy.uint8)
-        scratch = kq_scratch(&errors[0, 0, 0, 0], &rows[0, 0, 0], &found[0], &unused[0])
         with nearest.lock, nogil:
-            kq_diffuse(&self.picture, &self.prepared[0, 0], &nearest.search, first,
-                       last, self.strength, &scratch, &indices[0, 0])
+            kq_diffuse(&self.picture, &self.prepared[0, 0], &nearest.nearest, first,
+                       last, &indices[0, 0])
 
     def mix(self, size_t first, size_t last):
         """Make the colours first..last-1, in the end all, ready for ordered()."""
         need_range(first, last, self.colors)
         with nogil:
-            kq_mix(&self.picture, &self.palette[0][0], self.entries, first, last,
-                   self.strength, &self.mixes[0])
+            kq_mix(&self.picture, first, last, &self.mixes[0])
 
-    def ordered(self, const uint8_t[:, ::1] thresholds, size_t first, size_t last,
-                uint8_t[:, ::1] indices):
+    def ordered(self, const u8[:, ::1] thresholds, size_t first, size_t last,
+                u8[:, ::1] indices):
         """Dither rows first..last-1 of indices (H, W) by thresholds (TILE, TILE)."""
         self.need_rows(first, last, indices)
         need(thresholds.shape[0] == KQ_TILE == thresholds.shape[1], "thresholds")
-        cdef uint32_t[::1] found = numpy.empty(self.width, numpy.uint32)
+        cdef u32[::1] found = numpy.empty(self.width, numpy.uint32)
         with nogil:
             kq_ordered(&self.picture, &self.mixes[0], first, last, &thresholds[0, 0],
                        &found[0], &indices[0, 0])
 
 
 cdef class Nearest:
-    """Finds the nearest entries of a picture's palette, for one thread."""
+    """The memory of one thread that diffuses a picture: lists of nearest entries."""
 
-    cdef kq_nearest search
+    cdef kq_nearest nearest
     cdef Picture picture
     cdef tuple kept
     cdef object lock  # should two threads use it, they take turns
 
     def __cinit__(self, Picture picture):
-        cdef uint32_t[::1] cells = numpy.zeros(KQ_NEAREST_CELLS, numpy.uint32)
-        cdef uint8_t[::1] groups = numpy.empty(
-            KQ_NEAREST_GROUPS * sizeof(kq_group), numpy.uint8)
-        self.search = kq_nearest(&picture.palette[0][0], picture.entries,
-                                 picture.picture.points.channels, &cells[0],
-                                 <kq_group *>&groups[0], 0)
-        self.picture, self.kept = picture, (cells, groups)
-        self.lock = _thread.allocate_lock()
+        cdef size_t width = picture.width
+        cdef u32[::1] cells = numpy.zeros(KQ_NEAREST_CELLS, numpy.uint32)
+        cdef u8[::1] groups = numpy.empty(KQ_NEAREST_GROUPS * sizeof(kq_group), "u1")
+        cdef i32[::1] errors = numpy.empty(
+            KQ_BANDS * 2 * (width + 2) * KQ_CHANNELS, numpy.int32)
+        cdef i16[::1] rows = numpy.empty(KQ_BANDS * width * KQ_CHANNELS, numpy.int16)
+        cdef u32[::1] found = numpy.empty(width, numpy.uint32)
+        cdef u8[::1] unused = numpy.empty(width, numpy.uint8)
+        self.nearest = kq_nearest(&cells[0], <kq_group *>&groups[0], &errors[0],
+                                  &rows[0], &found[0], &unused[0], 0)
+        self.kept = cells, groups, errors, rows, found, unused
+        self.picture, self.lock = picture, _thread.allocate_lock()

@@ -372,7 +372,7 @@ static void check_image(const kq_image *image, const histogram *h,
     uint32_t found[WIDTH], hashed[131072];
     uint64_t *ranks = allocate(KQ_RANK_WORDS, 8);
     const kq_color_index color_index = {ranks, h->codes, hashed, 131072};
-    const kq_picture picture = {*image, color_index, *points, labels};
+    kq_picture picture = {*image, color_index, *points, labels, centroids, k, 205};
     int64_t counts[KQ_MAX_COLORS];
     double largest;
     for (size_t i = 0; i < k; i++)
@@ -438,10 +438,10 @@ static void check_image(const kq_image *image, const histogram *h,
     uint8_t thresholds[KQ_TILE * KQ_TILE];
     for (size_t i = 0; i < sizeof thresholds; i++)
         thresholds[i] = (uint8_t)(i * 37 + i / KQ_TILE * 11);
-    kq_nearest search = {centroids, k, channels, near_cells, groups, 0};
-    const kq_scratch scratch = {errors, rows, found, unused};
-    kq_prepare(&picture, centroids, 0, h->n, prepared);
-    kq_diffuse(&picture, prepared, &search, 0, HEIGHT, 205, &scratch, indices);
+    kq_nearest search = {near_cells, groups, errors, rows, found,
+                         unused,     0,      NULL,   0,    0};
+    kq_prepare(&picture, 0, h->n, prepared);
+    kq_diffuse(&picture, prepared, &search, 0, HEIGHT, indices);
     require(search.used <= KQ_NEAREST_GROUPS, "lists are too long");
     add_to_hash(indices, PIXELS);
     /* Lists that do not fit are forgotten, and half full there is no room for parts:
@@ -450,14 +450,14 @@ static void check_image(const kq_image *image, const histogram *h,
                            KQ_NEAREST_GROUPS / 2};
     uint8_t *again = allocate(PIXELS, 1);
     for (size_t i = 0; i < 2; i++) {
-        memset(errors, 0, KQ_BANDS * 2 * (WIDTH + 2) * KQ_CHANNELS * sizeof *errors);
         search.used = used[i];
         memset(near_cells, 0, KQ_NEAREST_CELLS * sizeof *near_cells);
-        kq_diffuse(&picture, prepared, &search, 0, HEIGHT, 205, &scratch, again);
+        kq_diffuse(&picture, prepared, &search, 0, HEIGHT, again);
         require(!memcmp(indices, again, PIXELS), "full lists change the result");
     }
     free(again);
-    kq_mix(&picture, centroids, k, 0, h->n, 256, mixes);
+    picture.strength = KQ_STRENGTH;
+    kq_mix(&picture, 0, h->n, mixes);
     kq_ordered(&picture, mixes, 0, HEIGHT, thresholds, found, indices);
     add_to_hash(indices, PIXELS);
     free(near_cells);

@@ -10,8 +10,8 @@ that come later, so that the mean is right. */
 
 #include <string.h>
 
-KQ_INLINE void prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                       size_t last, int16_t *prepared, size_t channels)
+KQ_INLINE void prepare(const kq_picture *picture, size_t first, size_t last,
+                       int16_t *prepared, size_t channels)
 {
     const kq_points *points = &picture->points;
     for (size_t i = first; i < last; i++) {
@@ -20,7 +20,8 @@ KQ_INLINE void prepare(const kq_picture *picture, const int16_t *palette, size_t
         int32_t distance = 0;
         for (size_t c = 0; c < channels; c++) {
             point[c] = points->coords[c * points->stride + i];
-            const int32_t away = point[c] - palette[KQ_CHANNELS * label + (int)c];
+            const int32_t away =
+                point[c] - picture->palette[KQ_CHANNELS * label + (int)c];
             distance += away * away;
         }
         point[0] = distance <= KQ_OWN_ENTRY ? (int16_t)~label : point[0];
@@ -28,13 +29,12 @@ KQ_INLINE void prepare(const kq_picture *picture, const int16_t *palette, size_t
     }
 }
 
-void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                size_t last, int16_t *prepared)
+void kq_prepare(const kq_picture *picture, size_t first, size_t last, int16_t *prepared)
 {
     if (picture->points.channels == 4)
-        prepare(picture, palette, first, last, prepared, 4);
+        prepare(picture, first, last, prepared, 4);
     else
-        prepare(picture, palette, first, last, prepared, 3);
+        prepare(picture, first, last, prepared, 3);
 }
 
 /* SIDE bands that are worked on side by side, at the same x of the same row of theirs.
@@ -118,11 +118,17 @@ KQ_INLINE void gather_row(const kq_picture *picture, const int16_t *prepared, si
 }
 
 KQ_INLINE void diffuse(const kq_picture *picture, const int16_t *prepared,
-                       kq_nearest *search, size_t first, size_t last, int strength,
-                       const kq_scratch *scratch, uint8_t *indices, size_t channels)
+                       kq_nearest *search, size_t first, size_t last, uint8_t *indices,
+                       size_t channels)
 {
     const size_t width = picture->image.width, size = STEP * (width + 2);
     const size_t bands = (last - first + KQ_BAND_ROWS - 1) / KQ_BAND_ROWS;
+    const int strength = picture->strength;
+    search->palette = picture->palette;
+    search->k = picture->k;
+    search->channels = channels;
+    memset(search->errors, 0,
+           KQ_BANDS * 2 * (width + 2) * KQ_CHANNELS * sizeof(int32_t));
     if (!search->used)
         reset_groups(search);
     /* In each turn, all bands are at the same row of theirs. */
@@ -134,14 +140,14 @@ KQ_INLINE void diffuse(const kq_picture *picture, const int16_t *prepared,
             const size_t band = first + i * KQ_BAND_ROWS;
             const size_t y = band + turn - KQ_BAND_LEAD; /* may wrap around below 0 */
             const int has_row = i < bands && band + turn >= KQ_BAND_LEAD && y < last;
-            int16_t *row = scratch->rows + i / SIDE * STEP * width;
-            gather_row(picture, prepared, y, has_row, scratch->found,
+            int16_t *row = search->rows + i / SIDE * STEP * width;
+            gather_row(picture, prepared, y, has_row, search->found,
                        row + i % SIDE * KQ_CHANNELS);
             l->row = row;
-            l->now = scratch->errors + (2 * (i / SIDE) + turn % 2) * size;
-            l->next = scratch->errors + (2 * (i / SIDE) + (turn + 1) % 2) * size;
+            l->now = search->errors + (2 * (i / SIDE) + turn % 2) * size;
+            l->next = search->errors + (2 * (i / SIDE) + (turn + 1) % 2) * size;
             l->indices[i % SIDE] =
-                has_row && turn >= KQ_BAND_LEAD ? indices + y * width : scratch->unused;
+                has_row && turn >= KQ_BAND_LEAD ? indices + y * width : search->unused;
         }
         if (count == KQ_BANDS / SIDE)
             diffuse_rows(search, lanes, KQ_BANDS / SIDE, width, turn % 2, strength,
@@ -152,11 +158,10 @@ KQ_INLINE void diffuse(const kq_picture *picture, const int16_t *prepared,
 }
 
 void kq_diffuse(const kq_picture *picture, const int16_t *prepared, kq_nearest *search,
-                size_t first, size_t last, int strength, const kq_scratch *scratch,
-                uint8_t *indices)
+                size_t first, size_t last, uint8_t *indices)
 {
-    if (search->channels == 4)
-        diffuse(picture, prepared, search, first, last, strength, scratch, indices, 4);
+    if (picture->points.channels == 4)
+        diffuse(picture, prepared, search, first, last, indices, 4);
     else
-        diffuse(picture, prepared, search, first, last, strength, scratch, indices, 3);
+        diffuse(picture, prepared, search, first, last, indices, 3);
 }

@@ -22,12 +22,10 @@ typedef size_t assign_function(const kq_tree *, size_t, size_t, const int16_t *,
                                uint8_t *, int64_t *);
 typedef double measure_function(const kq_image *, const int64_t *, const uint8_t *,
                                 const uint8_t *, size_t, int64_t *, double *);
-typedef void prepare_function(const kq_picture *, const int16_t *, size_t, size_t,
-                              int16_t *);
+typedef void prepare_function(const kq_picture *, size_t, size_t, int16_t *);
 typedef void diffuse_function(const kq_picture *, const int16_t *, kq_nearest *, size_t,
-                              size_t, int, const kq_scratch *, uint8_t *);
-typedef void mix_function(const kq_picture *, const int16_t *, size_t, size_t, size_t,
-                          int, uint32_t *);
+                              size_t, uint8_t *);
+typedef void mix_function(const kq_picture *, size_t, size_t, uint32_t *);
 typedef void ordered_function(const kq_picture *, const uint32_t *, size_t, size_t,
                               const uint8_t *, uint32_t *, uint8_t *);
 
@@ -138,23 +136,20 @@ double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *
     return now->measure(image, weights, labels, palette, k, counts, largest);
 }
 
-void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                size_t last, int16_t *prepared)
+void kq_prepare(const kq_picture *picture, size_t first, size_t last, int16_t *prepared)
 {
-    now->prepare(picture, palette, first, last, prepared);
+    now->prepare(picture, first, last, prepared);
 }
 
 void kq_diffuse(const kq_picture *picture, const int16_t *prepared, kq_nearest *search,
-                size_t first, size_t last, int strength, const kq_scratch *scratch,
-                uint8_t *indices)
+                size_t first, size_t last, uint8_t *indices)
 {
-    now->diffuse(picture, prepared, search, first, last, strength, scratch, indices);
+    now->diffuse(picture, prepared, search, first, last, indices);
 }
 
-void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k, size_t first,
-            size_t last, int strength, uint32_t *mixes)
+void kq_mix(const kq_picture *picture, size_t first, size_t last, uint32_t *mixes)
 {
-    now->mix(picture, palette, k, first, last, strength, mixes);
+    now->mix(picture, first, last, mixes);
 }
 
 void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,

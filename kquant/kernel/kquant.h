@@ -442,6 +442,7 @@ typedef struct {
     uint32_t next, from;
 } kq_group;
 
+<<<<<<< HEAD
 /* Finds the nearest entry of palette[k][KQ_CHANNELS] for any point of the colour space,
 ties to the lowest index, exactly. The space is cut into cells. When a cell is first
 needed, it gets a list of the entries that are nearest somewhere in it. If the list is
@@ -452,16 +453,36 @@ number of its first group, or twice that of its first part and 1 more.
 groups[KQ_NEAREST_GROUPS] (INOUT) are the lists, and `used` (INOUT, 0 before) says how
 many groups there are. When there is no room left, all are dropped and made again as
 needed. */
+=======
+/* Finds the nearest entry of a palette for any point of the colour space, ties to the
+lowest index, exactly. The space is cut into cells. A cell, when it is first
+needed, gets a list of those entries that are nearest somewhere in it; if that is longer
+than a group, the cell is cut into parts that get lists of their own.
+
+cells[KQ_NEAREST_CELLS] (INOUT, 0 before the first use) has, for each cell, twice the
+number of its first group, or twice that of its first part and 1 more.
+groups[KQ_NEAREST_GROUPS] (INOUT) are the lists, `used` (INOUT, 0 before) says how many
+groups there are. When they are full, all are forgotten and made again as needed.
+
+errors[KQ_BANDS * 2 * (width + 2) * KQ_CHANNELS], rows[KQ_BANDS * width * KQ_CHANNELS],
+found[width] and unused[width] are scratch of kq_diffuse(), which sets the rest: always
+to the same palette. */
+>>>>>>> binding
 typedef struct {
-    const int16_t *palette;
-    size_t k, channels;
     uint32_t *cells;
     kq_group *groups;
+    int32_t *errors;
+    int16_t *rows;
+    uint32_t *found;
+    uint8_t *unused;
     size_t used;
+    const int16_t *palette;
+    size_t k, channels;
 } kq_nearest;
 
 /* What is dithered: pixels, the way from their colours to ranks, and for each rank the
-point of the colour and its nearest entry. The points need no weights.
+point of the colour and its nearest entry of palette[k][KQ_CHANNELS]. The points need no
+weights. `strength` is a part of KQ_STRENGTH.
 
 What is made of the n points has one more element, 0 before, for a pixel that has
 changed since the colours were listed: its rank may be n. */
@@ -470,22 +491,16 @@ typedef struct {
     kq_color_index color_index;
     kq_points points;
     const uint8_t *labels;
+    const int16_t *palette;
+    size_t k;
+    int strength;
 } kq_picture;
 
 /* For each of the points first..last-1 what error diffusion needs: prepared[n + 1]
 [KQ_CHANNELS], its coordinates; if the colour has an entry of its own, the first is
-~label, which is below 0. palette[k][KQ_CHANNELS]. */
-void kq_prepare(const kq_picture *picture, const int16_t *palette, size_t first,
-                size_t last, int16_t *prepared);
-
-/* Memory for kq_diffuse(): errors[KQ_BANDS * 2 * (width + 2) * KQ_CHANNELS] (INOUT, 0
-before), rows[KQ_BANDS * width * KQ_CHANNELS], found[width] and unused[width]. */
-typedef struct {
-    int32_t *errors;
-    int16_t *rows;
-    uint32_t *found;
-    uint8_t *unused;
-} kq_scratch;
+~label, which is below 0. */
+void kq_prepare(const kq_picture *picture, size_t first, size_t last,
+                int16_t *prepared);
 
 /* Error diffusion of the rows first..last-1 (Floyd and Steinberg, 1976), even rows from
 left to right, odd ones back: strength / KQ_STRENGTH of every error is passed on.
@@ -498,15 +513,14 @@ early, so that its first rows get errors from above like any others. `first` mus
 start of a band. Up to `last` there may be at most KQ_BANDS bands; they take turns,
 pixel by pixel. */
 void kq_diffuse(const kq_picture *picture, const int16_t *prepared, kq_nearest *search,
-                size_t first, size_t last, int strength, const kq_scratch *scratch,
-                uint8_t *indices);
+                size_t first, size_t last, uint8_t *indices);
 
 /* Which two entries stand for each of the points first..last-1, so that their mean is
-near: mixes[n + 1], of which mixes[i] is one | other << 8 | share of the other << 16, a share of KQ_STRENGTH.
-One of them is the nearest entry, the other one of those around it. The share of the latter is strength / KQ_STRENGTH of what it would
-be. A colour with an entry of its own has just that. */
-void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k, size_t first,
-            size_t last, int strength, uint32_t *mixes);
+near: mixes[n + 1], each one | other << 8 | share of the other << 16, a share of
+KQ_STRENGTH. One of them is the nearest entry, the other one of those around it. The
+share of the latter is strength / KQ_STRENGTH of what it would be. A colour with an
+entry of its own has just that. */
+void kq_mix(const kq_picture *picture, size_t first, size_t last, uint32_t *mixes);
 
 /* Write indices[height][width] of the rows first..last-1, from the mixes of all points.
 A pixel gets the other entry where its threshold is below the share. The thresholds,

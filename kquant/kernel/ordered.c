@@ -112,10 +112,11 @@ KQ_INLINE int32_t best_mix(const star *s, const float (*away)[BATCH], size_t i,
 /* Works on batches, so that all but the choice among the entries around is done for
 many colours at once; and without branches, since no predictor can foresee what a colour
 needs. */
-KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
-                   size_t first, size_t last, int strength, uint32_t *mixes,
-                   size_t channels)
+KQ_INLINE void mix(const kq_picture *picture, size_t first, size_t last,
+                   uint32_t *mixes, size_t channels)
 {
+    const int16_t *palette = picture->palette;
+    const size_t k = picture->k;
     const size_t stride = picture->points.stride;
     uint8_t around[KQ_MAX_COLORS * KQ_AROUND];
     star stars[KQ_MAX_COLORS];
@@ -148,7 +149,7 @@ KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
         }
         for (size_t j = 0; j < count; j++) {
             const uint32_t label = labels[j], other = others[j];
-            const float share = shares[j] * (float)strength + 0.5f;
+            const float share = shares[j] * (float)picture->strength + 0.5f;
             const uint32_t dithered =
                 -(uint32_t)(best[j] > NONE) & -(uint32_t)(distance[j] > KQ_OWN_ENTRY);
             const uint32_t of_other = dithered & (uint32_t)(int32_t)share;
@@ -161,13 +162,12 @@ KQ_INLINE void mix(const kq_picture *picture, const int16_t *palette, size_t k,
     }
 }
 
-void kq_mix(const kq_picture *picture, const int16_t *palette, size_t k, size_t first,
-            size_t last, int strength, uint32_t *mixes)
+void kq_mix(const kq_picture *picture, size_t first, size_t last, uint32_t *mixes)
 {
     if (picture->points.channels == 4)
-        mix(picture, palette, k, first, last, strength, mixes, 4);
+        mix(picture, first, last, mixes, 4);
     else
-        mix(picture, palette, k, first, last, strength, mixes, 3);
+        mix(picture, first, last, mixes, 3);
 }
 
 void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
