@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .files.content import Content, WriteOptions
     from .files.decode import Picture, Source
     from .files.disk import PathLike
-    from .settings import Frames, Icc, Options
+    from .settings import Frames, Icc, MetadataPolicy, Options
 
     Target: TypeAlias = PathLike | BinaryIO
 
@@ -103,8 +103,11 @@ def quantize_file(
     frames: Frames = "refuse",
     max_bytes: int | None = None,
     min_saving: float | None = None,
+    metadata: MetadataPolicy = "drop",
     strip: bool = False,
     optimize: int | None = None,
+    depth: int | None = None,
+    palette_png: bool = False,
     preserve: bool = False,
     dry_run: bool = False,
     **options: Unpack[Options],
@@ -140,10 +143,22 @@ def quantize_file(
         do, the dithering is made weaker.
     min_saving : float, optional
         Do not write unless the file becomes smaller by so many percent; 0 for any.
+    metadata : {"drop", "keep"}
+        "keep" writes what still applies and the format can hold: EXIF (upright,
+        without its thumbnail), XMP, IPTC, copyright, comments and text. What is left
+        out is named in `notes`. The place of a GeoTIFF on earth is always written to
+        a TIFF, and a file is not replaced by one that cannot hold it.
     strip : bool, default False
-        Leave out the resolution and the sRGB tag. Other metadata is never written.
+        Leave out all metadata without a note, also the resolution, the sRGB tag and
+        the place on earth.
     optimize : int, optional
         Level 0..6 of oxipng for a PNG, which pyoxipng must be installed for.
+    depth : {1, 2, 4, 8}, optional
+        Bits a pixel of a PNG, or of a BMP that is to have exactly these; by default
+        as few as the palette needs. It must hold the palette.
+    palette_png : bool, default False
+        Write an indexed PNG, also of a grey picture, which is otherwise grey and
+        filtered where that is smaller.
     preserve : bool, default False
         Give the new file the mode and times of the source.
     dry_run : bool, default False

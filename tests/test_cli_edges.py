@@ -227,6 +227,8 @@ OPTIONS = {
     "--frames first": {"frames": "first"}, "--max-pixels 2M": {"max_pixels": 2000000},
     "--allow-truncated": {"allow_truncated": True}, "--strip": {"strip": True},
     "--skip-if-larger": {"min_saving": 0}, "--min-saving 5": {"min_saving": 5},
+    "--depth 8": {"depth": 8}, "--palette-png": {"palette_png": True},
+    "--keep-metadata": {"metadata": "keep"},
     "--preserve": {"preserve": True}, "--dry-run": {"dry_run": True},
     # as pngquant has them
     "-s 1": {"effort": "best"}, "--speed 4": {"effort": "balanced"},
