@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .checks import MAX_COLORS
 from .errors import ImageFileError, QualityError
+from .files.carry import carried, in_words
 from .files.decode import read_picture, source_name
 from .files.disk import check_target, hard_links, write_file
 from .files.encode import check_format, encode, shows
+from .files.nodata import nodata_note
 from .fit.goal import most_that_fit
 from .indexed import IndexedImage, content_of
 from .parallel import Workers
@@ -24,9 +28,11 @@ if TYPE_CHECKING:
 
     from ._typing import U8
     from .compare.regions import Region
+    from .files.carry import Carried
     from .files.content import Content, WriteOptions
     from .files.decode import Picture, Source
     from .files.disk import PathLike
+    from .files.metadata import Metadata
     from .settings import Frames, Icc, MetadataPolicy, Options
 
     Target: TypeAlias = PathLike | BinaryIO
@@ -194,12 +200,27 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
         path, streamed = Path(target), False
     else:
         path, streamed = Path("output.png"), True
-    check_format(path)
+    suffix = check_format(path)
     if not streamed and (os.path.isdir(path.parent) or not settings.dry_run):
         check_target(path, force=settings.force)
     picture = read_picture(source, settings.reading)
+    said = carried(
+        picture.metadata,
+        suffix,
+        keep=settings.metadata == "keep",
+        strip=settings.strip,
+        srgb=picture.icc is None,
+    )
+    places = [*said.lost_geo, *said.lost_anyway]
+    if places and _same_file(source, target):
+        raise ImageFileError(
+            path,
+            f"would lose its {in_words(places)}",
+            "Write another file (-o NAME.tif holds it, as a rule), or say that it may "
+            "go (--strip)",
+        )
     with Workers(settings.threads, settings.progress) as workers:
-        file = _File(path, picture, settings.writing, workers)
+        file = _File(path, picture, said.written, settings.writing, workers)
         image, encoded = _fitted(
             Quantization(picture.pixels, settings, workers), settings, file
         )
@@ -207,6 +228,8 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
             source, target, picture.size, len(encoded), settings.min_saving
         )
         notes = list(picture.notes)
+        if status == "written":
+            notes += _notes_of(said, suffix, picture, image)
         if status == "written" and not settings.dry_run:
             like = _stat(source) if settings.preserve else None
             notes += file.write(encoded, image, target, force=settings.force, like=like)
@@ -229,11 +252,13 @@ class _File:
 
     path: Path
     picture: Picture
+    metadata: Metadata
     options: WriteOptions
     workers: Workers
 
     def content(self, image: IndexedImage) -> Content:
-        return content_of(image, self.picture.icc, self.picture.dpi)
+        icc, dpi = self.picture.icc, self.picture.dpi
+        return content_of(image, icc, dpi, self.metadata)
 
     def encode(self, image: IndexedImage) -> bytes:
         return encode(self.path, self.content(image), self.options, self.workers)
@@ -264,6 +289,33 @@ class _File:
                 )
         write_file(target, encoded, force=force, like=like)
         return notes
+
+
+def _notes_of(
+    said: Carried, suffix: str, picture: Picture, image: IndexedImage
+) -> list[str]:
+    """Say what the new file does not have of what the old one says."""
+    notes = []
+    if said.lost:
+        names = in_words(said.lost)
+        if said.can_keep:
+            advice = ": keep what still applies with --keep-metadata (metadata='keep')"
+        else:
+            advice = f", which a {suffix} file of ours cannot hold"
+        notes.append(f"leaves out {names}{advice}")
+    if said.lost_geo:
+        names = in_words(said.lost_geo)
+        notes.append(f"leaves out its {names}: a TIFF can hold it, so use -o NAME.tif")
+    if said.lost_anyway:
+        notes.append(f"leaves out its {in_words(said.lost_anyway)}")
+    note = nodata_note(
+        said.written,
+        picture.pixels,
+        image.indices,
+        np.asarray(image.palette),
+        fixed=image._fixed,
+    )
+    return notes if note is None else [*notes, note]
 
 
 def _fitted(

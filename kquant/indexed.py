@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._palette import Palette
     from ._typing import U8, ImageLike
     from .files.disk import PathLike
+    from .files.metadata import Metadata
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -192,6 +193,9 @@ def content_of(
     image: IndexedImage,
     icc: bytes | None = None,
     dpi: tuple[float, float] | None = None,
+    metadata: Metadata | None = None,
 ) -> Content:
     """Say what a file of an image is to show."""
-    return Content(image.indices, np.asarray(image.palette), image._fixed, icc, dpi)
+    return Content(
+        image.indices, np.asarray(image.palette), image._fixed, icc, dpi, metadata
+    )

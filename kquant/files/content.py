@@ -14,6 +14,7 @@ from ..errors import InvalidValueError
 
 if TYPE_CHECKING:
     from .._typing import U8
+    from .metadata import Metadata
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class Content:
     icc : bytes, optional
         The colour profile that the colours are meant by, if that is not sRGB.
     dpi : tuple of float, optional
+    metadata : Metadata, optional
+        What the file is to say beside its pixels.
     """
 
     indices: U8
@@ -98,6 +101,7 @@ class Content:
     fixed: bool = False
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    metadata: Metadata | None = None
 
 
 def as_pillow(indices: U8, colors: U8) -> Image.Image:

@@ -12,8 +12,10 @@ from PIL import Image
 
 from ..color.pixels import image_palette
 from ..errors import ImageFileError
+from .carry import tiff_with
 from .content import as_pillow, check_depth, least_bits
 from .decode import open_image
+from .nodata import with_nodata
 from .png import pack, png
 
 if TYPE_CHECKING:
@@ -106,13 +108,20 @@ def _saved(image: Image.Image, name: str, **options: Any) -> bytes:
 def _gif(path: PathLike, content: Content, options: WriteOptions) -> bytes:
     clear = _alpha_entry(path, content)
     image = as_pillow(content.indices, content.colors[:, :3])
-    extra = {} if clear is None else {"transparency": clear}
+    extra: dict[str, Any] = {} if clear is None else {"transparency": clear}
+    if content.metadata is not None and content.metadata.texts:
+        extra["comment"] = content.metadata.texts[0][1].encode()
     return _saved(image, "GIF", optimize=False, **extra)
 
 
 def _webp(path: PathLike, content: Content, options: WriteOptions) -> bytes:
     image = Image.fromarray(content.colors[content.indices])
-    extra = {} if content.icc is None else {"icc_profile": content.icc}
+    extra: dict[str, Any] = {}
+    if content.icc is not None:
+        extra["icc_profile"] = content.icc
+    if (metadata := content.metadata) is not None:
+        extra |= {"exif": metadata.exif} if metadata.exif else {}
+        extra |= {"xmp": metadata.xmp} if metadata.xmp else {}
     return _saved(image, "WEBP", lossless=True, exact=True, quality=90, **extra)
 
 
@@ -130,8 +139,12 @@ def _tiff(path: PathLike, content: Content, options: WriteOptions) -> bytes:
         extra["icc_profile"] = content.icc
     if content.dpi and not options.strip:
         extra["dpi"] = content.dpi
+    content = with_nodata(content)
     image = as_pillow(content.indices, content.colors[:, :3])
-    return _saved(image, "TIFF", **extra)
+    tiff = _saved(image, "TIFF", **extra)
+    if content.metadata is None:
+        return tiff
+    return tiff_with(tiff, content.metadata, srgb=content.icc is None)
 
 
 def _bmp(path: PathLike, content: Content, options: WriteOptions) -> bytes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .carry import png_chunks
 from .content import check_depth, least_bits
 from .grey import ADAPTIVE, filtered, grey_of
 
@@ -85,6 +86,8 @@ def png(content: Content, options: WriteOptions, workers: Workers) -> bytes:
     if content.dpi and not options.strip:
         meters = [round(value / 0.0254) for value in content.dpi]
         chunks.append((b"pHYs", struct.pack(">IIB", *meters, 1)))
+    if content.metadata is not None:
+        chunks += png_chunks(content.metadata)
     chunks.append((b"IDAT", data))
     chunks.append((b"IEND", b""))
     encoded = b"\x89PNG\r\n\x1a\n" + b"".join(
