@@ -195,6 +195,7 @@ def _raw_profile(iptc: bytes) -> bytes:
 
 def _text_chunk(keyword: str, text: str) -> tuple[bytes, bytes]:
     key = keyword.encode("latin-1", "replace")
+    text = text.replace("\0", "")  # which ends it
     try:
         data = text.encode("latin-1")
     except UnicodeEncodeError:

@@ -209,16 +209,17 @@ def _smallest(layouts: list[_Layout], workers: Workers) -> tuple[_Layout, bytes]
     size = max(layout.row_bytes * len(layout.indices) for layout in layouts)
     quick = guess(layouts, QUICK, COMPARED)
     sparse = quick[0][0] * SPARSE < size
-    if sparse:
-        quick = guess(layouts, QUICK, ALL)
     near = [each for each in quick if each[0] <= NEAR * quick[0][0]]
-    hopeful = [one for _, one in near if one.filter][:MOST_FILTERED]
+    hopeful = [one for _, one in near if one.filter]
+    hopeful = hopeful[: 1 if sparse else MOST_FILTERED]
     compared = ALL if sparse or size <= FEW else 2 * COMPARED
     careful = [one for _, one in near if not one.filter or one in hopeful]
-    least, best = guess(careful, CAREFUL, compared)[0]
+    least, best = guess(careful, CAREFUL, compared)[0] if careful[1:] else near[0]
     if not best.filter or sparse or size <= FEW:
         level = DEEPEST
     else:
+        if not careful[1:]:
+            least = best.estimate(CAREFUL, compared)
         before = best.estimate(QUICK, compared)
         level = QUICK if least > GAIN * before else DEEP
     return best, _deflate(best, level, workers)
