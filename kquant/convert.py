@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .checks import MAX_COLORS
 from .errors import ImageFileError, QualityError
+from .files.carry import carried, in_words
 from .files.decode import read_picture, source_name
 from .files.disk import check_target, hard_links, write_file
 from .files.encode import check_format, encode, shows
+from .files.nodata import nodata_note
 from .fit.goal import most_that_fit
 from .indexed import IndexedImage, content_of
 from .parallel import Workers
@@ -24,10 +28,12 @@ if TYPE_CHECKING:
 
     from ._typing import U8
     from .compare.regions import Region
+    from .files.carry import Carried
     from .files.content import Content, WriteOptions
     from .files.decode import Picture, Source
     from .files.disk import PathLike
-    from .settings import Frames, Icc, Options
+    from .files.metadata import Metadata
+    from .settings import Frames, Icc, MetadataPolicy, Options
 
     Target: TypeAlias = PathLike | BinaryIO
 
@@ -103,8 +109,11 @@ def quantize_file(
     frames: Frames = "refuse",
     max_bytes: int | None = None,
     min_saving: float | None = None,
+    metadata: MetadataPolicy = "drop",
     strip: bool = False,
     optimize: int | None = None,
+    depth: int | None = None,
+    palette_png: bool = False,
     preserve: bool = False,
     dry_run: bool = False,
     **options: Unpack[Options],
@@ -141,10 +150,22 @@ def quantize_file(
         not fit. If not even two fit, the dithering is made weaker.
     min_saving : float, optional
         Do not write unless the file becomes this many percent smaller; 0 for any.
+    metadata : {"drop", "keep"}
+        "keep" writes what still applies and the format can hold: EXIF (upright,
+        without its thumbnail), XMP, IPTC, copyright, comments and text. What is left
+        out is named in `notes`. The place of a GeoTIFF on earth is always written to
+        a TIFF, and a file is not replaced by one that cannot hold it.
     strip : bool, default False
-        Leave out the resolution and the sRGB tag. Other metadata is never written.
+        Leave out all metadata without a note, also the resolution, the sRGB tag and
+        the place on earth.
     optimize : int, optional
         Level 0..6 of oxipng for a PNG; pyoxipng must be installed.
+    depth : {1, 2, 4, 8}, optional
+        Bits a pixel of a PNG, or of a BMP that is to have exactly these; by default
+        as few as the palette needs. It must hold the palette.
+    palette_png : bool, default False
+        Write an indexed PNG, also of a grey picture, which is otherwise grey and
+        filtered where that is smaller.
     preserve : bool, default False
         Give the new file the mode and times of the source.
     dry_run : bool, default False
@@ -180,12 +201,27 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
         path, streamed = Path(target), False
     else:
         path, streamed = Path("output.png"), True
-    check_format(path)
+    suffix = check_format(path)
     if not streamed and (os.path.isdir(path.parent) or not settings.dry_run):
         check_target(path, force=settings.force)
     picture = read_picture(source, settings.reading)
+    said = carried(
+        picture.metadata,
+        suffix,
+        keep=settings.metadata == "keep",
+        strip=settings.strip,
+        srgb=picture.icc is None,
+    )
+    places = [*said.lost_geo, *said.lost_anyway]
+    if places and _same_file(source, target):
+        raise ImageFileError(
+            path,
+            f"would lose its {in_words(places)}",
+            "Write another file (-o NAME.tif holds it, as a rule), or say that it may "
+            "go (--strip)",
+        )
     with Workers(settings.threads, settings.progress) as workers:
-        file = _File(path, picture, settings.writing, workers)
+        file = _File(path, picture, said.written, settings.writing, workers)
         image, encoded = _fitted(
             Quantization(picture.pixels, settings, workers), settings, file
         )
@@ -193,6 +229,8 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
             source, target, picture.size, len(encoded), settings.min_saving
         )
         notes = list(picture.notes)
+        if status == "written":
+            notes += _notes_of(said, suffix, picture, image)
         if status == "written" and not settings.dry_run:
             like = _stat(source) if settings.preserve else None
             notes += file.write(encoded, image, target, force=settings.force, like=like)
@@ -215,11 +253,13 @@ class _File:
 
     path: Path
     picture: Picture
+    metadata: Metadata
     options: WriteOptions
     workers: Workers
 
     def content(self, image: IndexedImage) -> Content:
-        return content_of(image, self.picture.icc, self.picture.dpi)
+        icc, dpi = self.picture.icc, self.picture.dpi
+        return content_of(image, icc, dpi, self.metadata)
 
     def encode(self, image: IndexedImage) -> bytes:
         return encode(self.path, self.content(image), self.options, self.workers)
@@ -250,6 +290,33 @@ class _File:
                 )
         write_file(target, encoded, force=force, like=like)
         return notes
+
+
+def _notes_of(
+    said: Carried, suffix: str, picture: Picture, image: IndexedImage
+) -> list[str]:
+    """Say what the new file does not have of what the old one says."""
+    notes = []
+    if said.lost:
+        names = in_words(said.lost)
+        if said.can_keep:
+            advice = ": keep what still applies with --keep-metadata (metadata='keep')"
+        else:
+            advice = f", which a {suffix} file of ours cannot hold"
+        notes.append(f"leaves out {names}{advice}")
+    if said.lost_geo:
+        names = in_words(said.lost_geo)
+        notes.append(f"leaves out its {names}: a TIFF can hold it, so use -o NAME.tif")
+    if said.lost_anyway:
+        notes.append(f"leaves out its {in_words(said.lost_anyway)}")
+    note = nodata_note(
+        said.written,
+        picture.pixels,
+        image.indices,
+        np.asarray(image.palette),
+        fixed=image._fixed,
+    )
+    return notes if note is None else [*notes, note]
 
 
 def _fitted(

@@ -9,7 +9,13 @@ import numpy as np
 
 from .compare.regions import Region, worst_region
 from .errors import InvalidValueError
-from .files.content import Content, WriteOptions, as_pillow, check_optimize
+from .files.content import (
+    Content,
+    WriteOptions,
+    as_depth,
+    as_pillow,
+    check_optimize,
+)
 from .files.disk import check_target, write_file
 from .files.encode import encode
 from .fit.quality import psnr_at, quality_of
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from ._palette import Palette
     from ._typing import U8, ImageLike
     from .files.disk import PathLike
+    from .files.metadata import Metadata
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -132,6 +139,8 @@ class IndexedImage:
         force: bool = False,
         strip: bool = False,
         optimize: int | None = None,
+        depth: int | None = None,
+        palette_png: bool = False,
         threads: int | None = None,
     ) -> int:
         """Write the image as an indexed file, of the format that the name ends in.
@@ -139,12 +148,13 @@ class IndexedImage:
         Parameters
         ----------
         path : str or path-like
-            Ends in ``.png`` (of 1, 2, 4 or 8 bits, as few as the palette needs),
+            Ends in ``.png`` (of 1, 2, 4 or 8 bits, as few as the palette needs; grey
+            without a palette where that is smaller),
             ``.gif``, ``.webp`` (lossless), ``.tif``, ``.tiff`` or ``.bmp``.
         force : bool, default False
             Whether an existing file may be replaced. It is off because an existing
             file may be all that somebody has.
-        strip, optimize, threads
+        strip, optimize, depth, palette_png, threads
             As for `quantize_file`.
 
         Returns
@@ -160,7 +170,12 @@ class IndexedImage:
             If it cannot be written, or the format cannot hold its transparency. No
             incomplete file is left.
         """
-        options = WriteOptions(strip, check_optimize(optimize))
+        options = WriteOptions(
+            strip,
+            check_optimize(optimize),
+            None if depth is None else as_depth("depth", depth),
+            palette_png,
+        )
         check_target(path, force=force)
         with Workers(threads) as workers:
             encoded = encode(path, content_of(self), options, workers)
@@ -179,6 +194,9 @@ def content_of(
     image: IndexedImage,
     icc: bytes | None = None,
     dpi: tuple[float, float] | None = None,
+    metadata: Metadata | None = None,
 ) -> Content:
     """Say what a file of an image is to show."""
-    return Content(image.indices, np.asarray(image.palette), image._fixed, icc, dpi)
+    return Content(
+        image.indices, np.asarray(image.palette), image._fixed, icc, dpi, metadata
+    )

@@ -381,6 +381,8 @@ class Quantization:
             converged=solution.converged,
             dither=str(dither),
             max_error_in_space=solution.protected_error,
+            # Who says where the transparent entry stands wants a palette in the file.
+            _fixed=self._settings.transparent_index is not None,
         )
 
     def _order(self, colors: U8, mapped: IndexMap) -> Index | None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     TransparentIndex: TypeAlias = Literal["first", "last"]
     Icc: TypeAlias = Literal["convert", "keep"]
     Frames: TypeAlias = Literal["refuse", "first"]
+    MetadataPolicy: TypeAlias = Literal["drop", "keep"]
     Bits: TypeAlias = int | tuple[int, ...]
     Quality: TypeAlias = int | str | tuple[int, int]
 
@@ -70,7 +71,10 @@ if TYPE_CHECKING:
         frames: Frames
         max_bytes: int | None
         min_saving: float | None
+        metadata: MetadataPolicy
         strip: bool
+        depth: int | None
+        palette_png: bool
         optimize: int | None
         preserve: bool
         dry_run: bool
@@ -187,6 +191,12 @@ def _optimize(name: str, value: object) -> int | None:
     return check_optimize(value)
 
 
+def _depth(name: str, value: object) -> int:
+    from .files.content import as_depth
+
+    return as_depth(name, value)
+
+
 class Settings:
     """The options of `quantize` and `quantize_file`, checked; it cannot be changed.
 
@@ -267,8 +277,15 @@ class Settings:
         WRITE, None, "do not write what saves less", _percent)
     optimize: int | None = _setting(
         WRITE, None, "smaller PNG by oxipng, slowly (2)", _optimize)
+    metadata: MetadataPolicy = _word(
+        WRITE, "drop", "keep EXIF, XMP, copyright, comments and text",
+        "drop", "keep")
     strip: bool = _setting(
-        WRITE, False, "leave out resolution and sRGB tag")
+        WRITE, False, "leave out all metadata, also resolution and place")
+    depth: int | None = _setting(
+        WRITE, None, "bits a pixel: 1, 2, 4 or 8 (as few as it needs)", _depth)
+    palette_png: bool = _setting(
+        WRITE, False, "a palette in the PNG of a grey picture too")
     preserve: bool = _setting(
         WRITE, False, "keep mode and times of the files")
     dry_run: bool = _setting(
@@ -354,7 +371,7 @@ class Settings:
         """How a file is written."""
         from .files.content import WriteOptions
 
-        return WriteOptions(self.strip, self.optimize)
+        return WriteOptions(self.strip, self.optimize, self.depth, self.palette_png)
 
 
 FIELDS: dict[str, Setting] = {
@@ -394,6 +411,11 @@ def _refuse_contradictions(settings: Settings) -> None:
         raise InvalidValueError(
             "bits rounds every entry, so lock and max_error cannot hold: "
             "give one of them"
+        )
+    if settings.strip and settings.metadata == "keep":
+        raise InvalidValueError(
+            "strip leaves out the metadata that metadata='keep' (--keep-metadata) "
+            "keeps: give one of them"
         )
     if settings.max_bytes is not None and goal is not None:
         raise InvalidValueError(f"max_bytes and {goal.asked}: give one goal")

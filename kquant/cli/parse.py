@@ -98,6 +98,12 @@ class _Line:
         near = [
             known for known in self._options if len(name) > 3 and known.startswith(name)
         ]
+        # Of --palette and --palette-png the shorter one says enough.
+        near = [
+            known
+            for known in near
+            if not any(known.startswith(f"{other}-") for other in near)
+        ]
         hint = f" (did you mean {' or '.join(near)}?)" if near else ""
         raise UsageError(f"unknown option {name}{hint}")
 

@@ -14,6 +14,7 @@ from ..errors import InvalidValueError
 
 if TYPE_CHECKING:
     from .._typing import U8
+    from .metadata import Metadata
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,41 @@ class WriteOptions:
         Whether the resolution and the sRGB tag are left out, where there is one.
     optimize : int, optional
         Level 0..6 of oxipng, which makes PNG files smaller, and takes its time.
+    depth : int, optional
+        Bits a pixel: 1, 2, 4 or 8; by default as few as the palette needs.
+    palette_png : bool
+        Whether a grey picture is an indexed PNG too, and not a smaller grey one.
     """
 
     strip: bool = False
     optimize: int | None = None
+    depth: int | None = None
+    palette_png: bool = False
+
+
+DEPTHS = (1, 2, 4, 8)
+
+
+def least_bits(entries: int) -> int:
+    """Say how many bits a pixel a palette needs."""
+    return next(bits for bits in DEPTHS if entries <= 1 << bits)
+
+
+def as_depth(name: str, value: object) -> int:
+    """Refuse what is no number of bits a pixel."""
+    bits = checks.integer(name, value, 1, 8, allowed="1, 2, 4 or 8", optional=True)
+    if bits not in DEPTHS:
+        raise InvalidValueError(f"{name} must be 1, 2, 4 or 8, got {bits}")
+    return bits
+
+
+def check_depth(depth: int | None, entries: int) -> None:
+    """Refuse a depth that cannot hold a palette."""
+    if depth is not None and entries > 1 << depth:
+        raise InvalidValueError(
+            f"depth={depth} holds {1 << depth} colours, and the palette has {entries}: "
+            f"ask for at most {1 << depth} colours, or depth={least_bits(entries)}"
+        )
 
 
 def check_optimize(level: object) -> int | None:
@@ -60,6 +92,8 @@ class Content:
     icc : bytes, optional
         The colour profile that the colours are meant by, if that is not sRGB.
     dpi : tuple of float, optional
+    metadata : Metadata, optional
+        What the file is to say beside its pixels.
     """
 
     indices: U8
@@ -67,6 +101,7 @@ class Content:
     fixed: bool = False
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    metadata: Metadata | None = None
 
 
 def as_pillow(indices: U8, colors: U8) -> Image.Image:

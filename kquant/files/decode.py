@@ -6,7 +6,7 @@ import contextlib
 import os
 import struct
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from ..color.pixels import as_pixels, image_palette
 from ..errors import ImageFileError
 from .disk import MOST_BYTES, reading
+from .metadata import Metadata, read_metadata
 from .profiles import in_srgb
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class Picture:
         Pixels an inch, across and down.
     notes : tuple of str
         What is worth a warning.
+    metadata : Metadata
+        What the file says beside its pixels.
     """
 
     pixels: U8
@@ -111,6 +114,7 @@ class Picture:
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
@@ -134,7 +138,9 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
         dpi = _resolution(image)
         if image.mode == "LAB" or icc:
             image, icc = in_srgb(image, icc, options.icc == "keep", notes)
-        return Picture(as_pixels(image), size, icc, dpi, tuple(notes))
+        return Picture(
+            as_pixels(image), size, icc, dpi, tuple(notes), read_metadata(file)
+        )
 
 
 def read_pixels(path: PathLike) -> U8:

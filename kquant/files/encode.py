@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ from PIL import Image
 
 from ..color.pixels import image_palette
 from ..errors import ImageFileError
-from .content import as_pillow
+from .carry import tiff_with
+from .content import as_pillow, check_depth, least_bits
 from .decode import open_image
-from .png import png
+from .nodata import with_nodata
+from .png import pack, png
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +58,13 @@ def encode(
     suffix = check_format(path)
     if suffix == ".png":
         return png(content, options, workers)
-    return BY_PILLOW[suffix](path, content, options)
+    if options.depth not in DEPTHS_OF.get(suffix, (None, 8)):
+        raise ImageFileError(
+            path,
+            f"this format is not written with {options.depth} bits a pixel",
+            "End the name in .png, or leave out depth (--depth)",
+        )
+    return OTHERS[suffix](path, content, options)
 
 
 def shows(encoded: bytes, content: Content) -> bool:
@@ -73,7 +82,7 @@ def shows(encoded: bytes, content: Content) -> bool:
     return bool((same | ((seen[..., 3] == 0) & (expected[..., 3] == 0))).all())
 
 
-# ---- what Pillow writes
+# ---- other formats, most of which Pillow writes
 
 
 def _alpha_entry(path: PathLike, content: Content) -> int | None:
@@ -99,43 +108,82 @@ def _saved(image: Image.Image, name: str, **options: Any) -> bytes:
 def _gif(path: PathLike, content: Content, options: WriteOptions) -> bytes:
     clear = _alpha_entry(path, content)
     image = as_pillow(content.indices, content.colors[:, :3])
-    extra = {} if clear is None else {"transparency": clear}
+    extra: dict[str, Any] = {} if clear is None else {"transparency": clear}
+    if content.metadata is not None and content.metadata.texts:
+        extra["comment"] = content.metadata.texts[0][1].encode()
     return _saved(image, "GIF", optimize=False, **extra)
 
 
 def _webp(path: PathLike, content: Content, options: WriteOptions) -> bytes:
     image = Image.fromarray(content.colors[content.indices])
-    extra = {} if content.icc is None else {"icc_profile": content.icc}
+    extra: dict[str, Any] = {}
+    if content.icc is not None:
+        extra["icc_profile"] = content.icc
+    if (metadata := content.metadata) is not None:
+        extra |= {"exif": metadata.exif} if metadata.exif else {}
+        extra |= {"xmp": metadata.xmp} if metadata.xmp else {}
     return _saved(image, "WEBP", lossless=True, exact=True, quality=90, **extra)
 
 
-def _without_alpha(path: PathLike, content: Content) -> Image.Image:
+def _refuse_alpha(path: PathLike, content: Content) -> None:
     if content.colors.shape[1] == 4 and (content.colors[:, 3] < 255).any():
         raise ImageFileError(
             path, "this format has no transparency", "End the name in .png or .webp"
         )
-    return as_pillow(content.indices, content.colors[:, :3])
 
 
 def _tiff(path: PathLike, content: Content, options: WriteOptions) -> bytes:
+    _refuse_alpha(path, content)
     extra: dict[str, Any] = {"compression": "tiff_adobe_deflate"}
     if content.icc is not None:
         extra["icc_profile"] = content.icc
     if content.dpi and not options.strip:
         extra["dpi"] = content.dpi
-    return _saved(_without_alpha(path, content), "TIFF", **extra)
+    content = with_nodata(content)
+    image = as_pillow(content.indices, content.colors[:, :3])
+    tiff = _saved(image, "TIFF", **extra)
+    if content.metadata is None:
+        return tiff
+    return tiff_with(tiff, content.metadata, srgb=content.icc is None)
 
 
 def _bmp(path: PathLike, content: Content, options: WriteOptions) -> bytes:
-    extra = {"dpi": content.dpi} if content.dpi and not options.strip else {}
-    return _saved(_without_alpha(path, content), "BMP", **extra)
+    """Write rows of 1, 4 or 8 bits, the lowest first, each of whole 4 bytes."""
+    _refuse_alpha(path, content)
+    height, width = content.indices.shape
+    entries = len(content.colors)
+    check_depth(options.depth, entries)
+    bits = options.depth or least_bits(entries)
+    bits = 4 if bits == 2 else bits  # which BMP does not have
+    packed = pack(content.indices, bits)
+    rows = np.zeros((height, -(-packed.shape[1] // 4) * 4), np.uint8)
+    rows[:, : packed.shape[1]] = packed[::-1]
+    palette = np.zeros((entries, 4), np.uint8)
+    palette[:, :3] = content.colors[:, 2::-1]
+    dpi = (96, 96) if content.dpi is None or options.strip else content.dpi
+    meters = [int(value * 39.3701 + 0.5) for value in dpi]
+    start = 14 + 40 + palette.size
+    return b"".join(
+        [
+            struct.pack("<2sIII", b"BM", start + rows.size, 0, start),
+            struct.pack(
+                "<IiiHHIIiiII", 40, width, height, 1, bits, 0, rows.size, *meters,
+                entries, entries,
+            ),
+            palette.tobytes(),
+            rows.tobytes(),
+        ]
+    )  # fmt: skip
 
 
-BY_PILLOW: dict[str, Callable[[PathLike, Content, WriteOptions], bytes]] = {
+OTHERS: dict[str, Callable[[PathLike, Content, WriteOptions], bytes]] = {
     ".gif": _gif,
     ".webp": _webp,
     ".tif": _tiff,
     ".tiff": _tiff,
     ".bmp": _bmp,
 }
-SUFFIXES = (".png", *BY_PILLOW)
+SUFFIXES = (".png", *OTHERS)
+
+# Bits a pixel that may be asked for; of other formats 8, which they have anyway.
+DEPTHS_OF = {".bmp": (None, 1, 4, 8)}

@@ -442,18 +442,6 @@ typedef struct {
     uint32_t next, from;
 } kq_group;
 
-<<<<<<< HEAD
-/* Finds the nearest entry of palette[k][KQ_CHANNELS] for any point of the colour space,
-ties to the lowest index, exactly. The space is cut into cells. When a cell is first
-needed, it gets a list of the entries that are nearest somewhere in it. If the list is
-longer than a group, the cell is cut into parts, and each part gets a list of its own.
-
-cells[KQ_NEAREST_CELLS] (INOUT, 0 before the first use) has, for each cell, twice the
-number of its first group, or twice that of its first part and 1 more.
-groups[KQ_NEAREST_GROUPS] (INOUT) are the lists, and `used` (INOUT, 0 before) says how
-many groups there are. When there is no room left, all are dropped and made again as
-needed. */
-=======
 /* Finds the nearest entry of a palette for any point of the colour space, ties to the
 lowest index, exactly. The space is cut into cells. A cell, when it is first
 needed, gets a list of those entries that are nearest somewhere in it; if that is longer
@@ -467,7 +455,6 @@ groups there are. When they are full, all are forgotten and made again as needed
 errors[KQ_BANDS * 2 * (width + 2) * KQ_CHANNELS], rows[KQ_BANDS * width * KQ_CHANNELS],
 found[width] and unused[width] are scratch of kq_diffuse(), which sets the rest: always
 to the same palette. */
->>>>>>> binding
 typedef struct {
     uint32_t *cells;
     kq_group *groups;

@@ -84,7 +84,7 @@ def test_one_palette_for_all_files(capsys):
 
 def test_in_place_keeps_the_smaller_file(capsys):
     save("a.png", "b.gif")
-    Image.new("RGB", (3, 3)).quantize(2).save("tiny.png", optimize=True)
+    Image.new("RGB", (3, 3), "red").quantize(2).save("tiny.png", optimize=True)
     with open("tiny.png", "rb") as file:
         tiny = file.read()
     before = os.path.getsize("a.png")
@@ -105,7 +105,7 @@ def test_ext_and_force_replace_as_in_pngquant(capsys):
 
 
 def test_skipping_what_is_not_smaller(capsys):
-    Image.new("RGB", (3, 3)).quantize(2).save("tiny.png", optimize=True)
+    Image.new("RGB", (3, 3), "red").quantize(2).save("tiny.png", optimize=True)
     save("a.png")
     assert cli.main(["tiny.png", "--skip-if-larger"]) == 98
     assert cli.main(["tiny.png", "--min-saving", "10"]) == 98

@@ -29,6 +29,8 @@ OPTIONS = {
     "--allow-truncated": {"allow_truncated": True}, "--strip": {"strip": True},
     "--skip-if-larger": {"min_saving": 0}, "--min-saving 5": {"min_saving": 5},
     "--preserve": {"preserve": True}, "--dry-run": {"dry_run": True},
+    "--depth 8": {"depth": 8}, "--palette-png": {"palette_png": True},
+    "--keep-metadata": {"metadata": "keep"},
     # as pngquant has them
     "-s 1": {"effort": "best"}, "--speed 4": {"effort": "balanced"},
     "--speed=11": {"effort": "fast"}, "--nofs": {"dither": False},
