@@ -199,7 +199,7 @@ def one_of(words: tuple[str, ...]) -> Callable[[str], str]:
 def _of(dest: str, flags: str, metavar: str, *convert: Any, **more: Any) -> Option:
     """Make the option for a setting of the library, whose text and words it has."""
     setting = FIELDS[dest]
-    more.setdefault("words", setting.words)
+    more.setdefault("words", setting.words if metavar else ())
     return Option(flags, metavar, setting.help, dest, *convert, **more)
 
 
@@ -253,7 +253,7 @@ GROUPS: Groups = (
         _of("optimize", "--optimize", "0..6", level, OPTIMIZE, common=True),
         _of("depth", "--depth", "N", integer),
         _of("palette_png", "--palette-png", ""),
-        _of("metadata", "--keep-metadata", "", words=(), value="keep"),
+        _of("metadata", "--keep-metadata", "", value="keep"),
         _of("strip", "--strip", ""),
         _of("preserve", "--preserve", ""),
         _of("dry_run", "--dry-run", ""),
