@@ -12,7 +12,7 @@ from .checks import MAX_COLORS
 from .color.devices import DEVICES
 from .color.histogram import Histogram, as_weights, count_pixels, weigh_pixels
 from .color.parse import as_colors, with_channels
-from .color.pixels import as_pixels
+from .color.pixels import as_pixels, pixels_of
 from .color.space import get_space
 from .errors import InvalidValueError
 from .fit.clusters import nearest
@@ -298,11 +298,11 @@ class Palette(Sequence["Color"]):
             If an argument cannot be taken.
         """
         settings = Settings(space=space, dither=dither)
-        pixels = as_pixels(image)
+        pixels, exact = pixels_of(image)
         with Workers(threads, progress) as workers:
             return map_pixels(
                 pixels, self, get_space(settings.space), settings.dither, workers
-            )
+            )._of(exact=exact)
 
     @property
     def counts(self) -> I64 | None:

@@ -11,7 +11,7 @@ from ._palette import Palette, map_pixels
 from .checks import MAX_COLORS
 from .color.depth import rounded_colors
 from .color.histogram import as_weights, count_pixels, weigh_pixels
-from .color.pixels import as_pixels
+from .color.pixels import pixels_of
 from .color.space import get_space
 from .errors import QualityError
 from .files.content import Content, WriteOptions
@@ -176,9 +176,9 @@ def quantize(
     given = locals()  # the options by their names, which the signature lists
     del given["image"]
     settings = Settings(**given)
-    pixels = as_pixels(image)
+    pixels, exact = pixels_of(image)
     with Workers(threads, progress) as workers:
-        return Quantization(pixels, settings, workers).result()
+        return Quantization(pixels, settings, workers).result()._of(exact=exact)
 
 
 class Quantization:
