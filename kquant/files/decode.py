@@ -166,19 +166,19 @@ def read_mask(path: PathLike, options: ReadOptions = DEFAULT) -> I64:
     return luma
 
 
-def read_palette(path: PathLike) -> U8:
+def read_palette(source: Source) -> U8:
     """(K, 3|4) uint8 entries of an image file, used or not.
 
     Of one without a palette, its colours in the order in which they appear.
     """
-    with _opened(path) as (name, file, _):
+    with _opened(source) as (name, file, _):
         found = _decode(name, file, DEFAULT)
         image = found.image
         if image is None or image.mode not in ("P", "PA"):
-            return _swatches(path, as_pixels(found.meaning.pixels))
+            return _swatches(name, as_pixels(found.meaning.pixels))
         entries = image_palette(image)
         strip = Image.fromarray(entries[np.newaxis])  # its colours mean the same
-        strip.info = {name: image.info[name] for name in COLOR if name in image.info}
+        strip.info = {key: image.info[key] for key in COLOR if key in image.info}
         return meaning_of(strip).pixels[0]
 
 
@@ -300,6 +300,13 @@ def open_image(file: BinaryIO) -> Image.Image:
     if damage is not None:
         raise _DamagedError(str(damage)) from damage
     raise UnidentifiedImageError
+
+
+def begins_as_image(head: bytes) -> bool:
+    """Whether these are the first bytes of a format that nothing else begins with."""
+    starts = (SIGNATURE, b"\xff\xd8\xff", b"GIF8", b"\xff\x4f\xff\x51", *PREFIXES)
+    box = head[4:8] in (b"ftyp", b"jP  ")
+    return head.startswith(starts) or box or head[:4] + head[8:12] == b"RIFFWEBP"
 
 
 @contextlib.contextmanager

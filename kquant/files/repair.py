@@ -330,7 +330,7 @@ def _webp(content: bytes) -> bytes | None:
 
 def _tiff(content: bytes) -> bytes | None:
     found = read_tags(BytesIO(content))
-    if found is None:
+    if found is None or found.more:  # as further pages would be left out
         return None
     tags = {tag: values for tag, values in found.tags.items() if tag in STRUCTURE}
     for offsets, counts in ((STRIPS, STRIP_BYTES), (TILES, TILE_BYTES)):
