@@ -20,12 +20,11 @@ class Chunk(NamedTuple):
     length: int
 
 
-def walk(file: IO[bytes]) -> Iterator[Chunk]:
-    """Find the chunks of a PNG, up to its end or the first that is none.
+def walk(file: IO[bytes], offset: int = len(SIGNATURE)) -> Iterator[Chunk]:
+    """Find the chunks of a PNG from a place on, up to the first that is none.
 
     The file may be read and moved in between.
     """
-    offset = len(SIGNATURE)
     while True:
         file.seek(offset)
         head = file.read(8)

@@ -332,8 +332,8 @@ def _deep_samples(
         key = image.info.get("transparency")
         if twin or (image.mode == "L" and isinstance(key, int)):
             return _shallow_png(image, raw, key)
-    if image.format == "PPM" and tiles[0].codec_name == "ppm":
-        return _deep_ppm(image, file, tiles[0].offset, raw[-1])
+    if image.format == "PPM" and tiles[0].codec_name in ("ppm", "ppm_plain"):
+        return _deep_ppm(image, file, tiles[0])
     return None
 
 
@@ -373,18 +373,29 @@ def _shallow_png(image: Any, raw: str, key: Any) -> Samples | None:
     return Samples(np.dstack([array, opaque * np.uint8(255)]), 0, 255, "LA")
 
 
-def _deep_ppm(image: Any, file: IO[bytes], at: int, most: int) -> Samples | None:
-    """Read a PGM or PPM whose largest value is neither 255 nor 65535."""
+def _deep_ppm(image: Any, file: IO[bytes], tile: Any) -> Samples | None:
+    """Read a PGM or PPM of numbers, or whose largest value is not 255."""
+    if image.mode == "1":
+        return None
+    most = tile.args[-1]
     channels = 3 if image.mode == "RGB" else 1
-    form = np.dtype(">u2" if most > 255 else "u1")
-    file.seek(at)
-    size = image.width * image.height * channels * form.itemsize
-    content = file.read(size)
-    if len(content) < size:
-        return None  # Pillow knows what to do with truncated files
-    array = np.frombuffer(content, form).reshape(image.height, image.width, channels)
-    array = array.astype(form.newbyteorder("="))
-    return Samples(array, 0, most, "RGB" if channels == 3 else "L")
+    count = image.width * image.height * channels
+    file.seek(tile.offset)
+    if tile.codec_name == "ppm_plain":
+        words = re.sub(rb"#[^\r\n]*", b"", file.read()).split()[:count]
+        if len(words) < count or not all(w.isdigit() and len(w) < 10 for w in words):
+            return None  # Pillow knows what to do with damaged files
+        array = np.array(words, np.uint32)
+        if array.max() > most:
+            return None
+    else:
+        form = np.dtype(">u2" if most > 255 else "u1")
+        content = file.read(count * form.itemsize)
+        if len(content) < count * form.itemsize:
+            return None
+        array = np.frombuffer(content, form).astype(form.newbyteorder("="))
+    shape = image.height, image.width, channels
+    return Samples(array.reshape(shape), 0, most, "RGB" if channels == 3 else "L")
 
 
 def _as_decoded(

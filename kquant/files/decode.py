@@ -21,7 +21,7 @@ from ..color.pixels import as_pixels, image_palette
 from ..color.tiff import DPI_UNIT, PREFIXES, X_DPI, Y_DPI, layout_of, read_tags
 from ..errors import ImageFileError, InvalidValueError
 from .disk import MOST_BYTES, reading
-from .repair import cleaned_png, without_metadata
+from .repair import cleaned_png, repaired
 from .voices import listening
 
 if TYPE_CHECKING:
@@ -369,20 +369,27 @@ def _attempts(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
     except Exception as error:  # damaged files make Pillow raise nearly any
         if _is_memory(error) or isinstance(error, Image.DecompressionBombError):
             raise
-        copy = without_metadata(file)
-        note = "metadata are damaged and ignored"
-        for source, more in ((copy, [note]), (file if whole else None, [])):
-            # Again as it is, as it may be that only memory was short.
+        for copies, note in repaired(file):
             with contextlib.suppress(Exception), _truncation.set(False):
-                if source is not None:
-                    return _load(path, source, options, [*said, *more], None)
+                found = [_load(path, c, options, [*said, note], None) for c in copies]
+                if _same(found):
+                    return found[0]
         if not whole:
             raise
         _check_memory(file)
+        # Again as it is, as it may be that only memory was short.
+        with contextlib.suppress(Exception), _truncation.set(False):
+            return _load(path, file, options, said, profile)
     said = [note for note in said if "no pixel is" not in note]
     said.append("truncated or damaged: what is missing has some other colour")
     with _truncation.set(True):
         return _load(path, file, options, said, profile)
+
+
+def _same(found: list[_Found]) -> bool:
+    """Whether all show the same."""
+    pixels = [one.meaning.pixels for one in found]
+    return all(np.array_equal(pixels[0], other) for other in pixels[1:])
 
 
 def _check_memory(file: BinaryIO) -> None:
@@ -428,7 +435,7 @@ def _load(
         with listening() as lines:
             meaning = meaning_of(image, keep_profile=keep)
         if lines and not ImageFile.LOAD_TRUNCATED_IMAGES:
-            raise _DamagedError(lines[0])
+            raise _DamagedError(lines[0].rstrip("."))
     return _Found(meaning, _resolution(image), [*said, *meaning.notes], image)
 
 
@@ -457,7 +464,7 @@ def _strange_tiff(
     with listening() as lines:
         meaning = meaning_of_tiff(file, layout, keep_profile=keep)
     if lines:
-        raise _DamagedError(lines[0])
+        raise _DamagedError(lines[0].rstrip("."))
     dpi = None
     unit = layout.tags.get(DPI_UNIT, (2,))[0]
     if X_DPI in layout.tags and Y_DPI in layout.tags and unit in (2, 3):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import struct
 import zlib
+from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import IO, TYPE_CHECKING
+from typing import IO, TypeAlias
 
 from ..color.chunks import SIGNATURE, Chunk, walk
+from ..color.pillow import exif_orientation
 from ..color.tiff import (
     HEIGHT,
     PHOTOMETRIC,
-    PREFIXES,
+    PROFILE,
     STRIP_BYTES,
     STRIPS,
     STRUCTURE,
@@ -23,11 +27,6 @@ from ..color.tiff import (
 )
 from .disk import MOST_BYTES
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Repair = Callable[[bytes], bytes | None]
-
 # What Pillow takes of a text or a profile once it is inflated, and of all texts.
 MOST_TEXT, MOST_TEXTS = 1 << 20, 1 << 26
 
@@ -38,6 +37,9 @@ SIZES = {
 }  # fmt: skip
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 ANIMATION = (b"acTL", b"fcTL", b"fdAT")
+NO_END = "its end is missing, but no pixel is: ignored"
+NO_METADATA = "metadata are damaged and ignored"
+NO_EXIF = "its EXIF data are damaged: ignored"
 NO_PROFILE = "its colour profile cannot be used: taken as sRGB"
 
 
@@ -57,10 +59,8 @@ def cleaned_png(file: IO[bytes]) -> tuple[IO[bytes], list[str], bytes | None]:
         A good profile that is larger than Pillow takes.
     """
     found = _Png(file)
-    if found.is_clean:
+    if not found.changed:
         return file, [], None
-    if found.profile is not None and not found.notes and not found.dropped:
-        found.notes = []
     return BytesIO(found.content()), found.notes, found.profile
 
 
@@ -74,57 +74,74 @@ class _Png:
         self.dropped: list[str] = []
         self.notes: list[str] = []
         self.profile: bytes | None = None
+        self.changed = False
         self._texts = 0
-        self._changed = False
-        self._header = b""
+        self._kind = 3
         self._look()
 
-    @property
-    def is_clean(self) -> bool:
-        return not self._changed
-
     def _look(self) -> None:
-        pixels = wrong = ended = animated = False
-        for chunk in walk(self._file):
+        """Judge all chunks, and say what is wrong with them."""
+        names = set()
+        right = True
+        for chunk in self._chunks():
+            names.add(chunk.name)
             if chunk.name == b"IHDR" and chunk.length == 13:
-                self._header = self._data(chunk) or b""
+                self._kind = (self._data(chunk) or bytes(13))[9]
             if chunk.name == b"IDAT":
-                pixels = True
-                good = self._is_whole(chunk) and self._checksum(chunk)
-                wrong = wrong or (self._is_whole(chunk) and not good)
-                self.kept.append((chunk, None))
-            elif chunk.name == b"IEND":
-                ended = True
-                self.kept.append((chunk, None))
-            elif not chunk.name[:1].islower():
-                self.kept.append((chunk, None))
-            elif chunk.name in (b"fcTL", b"fdAT"):
-                if not self._is_whole(chunk) and pixels:
-                    break
-                self.kept.append((chunk, None))
-                animated = True
-            else:
-                if not self._is_whole(chunk) and not pixels:
-                    self.kept.append((chunk, None))  # then the pixels are missing
-                    continue
+                # Pillow does not look at it: the pixels have another one, inside.
+                right = right and (not self._is_whole(chunk) or self._checksum(chunk))
+            if chunk.name[:1].islower() and chunk.name not in ANIMATION[1:]:
                 self._judge(chunk)
-        cut = any("cut off" in what for what in self.dropped)
-        has_animation = any(chunk.name == b"acTL" for chunk, _ in self.kept)
-        if animated and not has_animation:
+            elif self._is_whole(chunk) or chunk.name == b"IDAT":
+                self.kept.append((chunk, None))
+        kept = {chunk.name for chunk, _ in self.kept}
+        if b"acTL" in names and b"acTL" not in kept:
             self.kept = [k for k in self.kept if k[0].name not in ANIMATION]
+        cut = any("cut off" in what for what in self.dropped)
         if self.dropped:
-            self.notes.insert(
-                0, f"metadata are damaged and ignored: {', '.join(self.dropped)}"
-            )
-        if wrong:
+            what = ", ".join(self.dropped)
+            self.notes.insert(0, f"metadata are damaged and ignored: {what}")
+        if not right:
             self.notes.append(
                 "the checksum of its pixels (IDAT) is wrong, but they decode: ignored"
             )
-            # Pillow does not look at it.
-        if pixels and not ended and not cut:
-            self.notes.append("its end is missing, but no pixel is: ignored")
-            self._changed = True
-        self._changed = self._changed or bool(self.notes)
+        if b"IDAT" in names and b"IEND" not in names and not cut:
+            self.notes.append(NO_END)
+        self.changed = self.changed or bool(self.notes)
+
+    def _chunks(self) -> Iterator[Chunk]:
+        """Find the chunks, also behind one whose length or name is damaged."""
+        start, last = len(SIGNATURE), 0
+        while True:
+            for chunk in walk(self._file, start):
+                if not self._is_whole(chunk) and chunk.name not in (b"IDAT", b"IEND"):
+                    if b"IDAT" in {kept.name for kept, _ in self.kept}:
+                        yield chunk
+                        return
+                    break
+                last = chunk.offset
+                yield chunk
+                if chunk.name == b"IEND":
+                    return
+            if not last or b"IDAT" in {chunk.name for chunk, _ in self.kept}:
+                return
+            found = self._next_needed(last)
+            if found is None:
+                return
+            self.dropped.append("a chunk without end")
+            start, last = found, 0
+
+    def _next_needed(self, offset: int) -> int | None:
+        """Find, behind a damaged chunk, one that is whole and that pixels need."""
+        self._file.seek(offset)
+        content = self._file.read(MOST_BYTES)
+        for found in re.finditer(b"PLTE|tRNS|IDAT", content):
+            at = offset + found.start()
+            length = int.from_bytes(content[max(found.start() - 4, 0) : found.start()])
+            chunk = Chunk(found[0], at + 4, length)
+            if self._is_whole(chunk) and self._checksum(chunk):
+                return at - 4
+        return None
 
     def _is_whole(self, chunk: Chunk) -> bool:
         return chunk.offset + chunk.length <= self._size
@@ -153,6 +170,12 @@ class _Png:
         if chunk.name == b"tRNS" and self._is_whole(chunk):
             self._judge_key(chunk, whole)
             return
+        data = self._data(chunk) if chunk.name == b"eXIf" and not whole else None
+        if data is not None and not exif_orientation(data)[1]:
+            self.changed = True
+            self.notes.append("the checksum of its EXIF data is wrong: used")
+            self.kept.append((chunk, data))
+            return
         wrong = ""
         if not self._is_whole(chunk):
             wrong = "cut off"
@@ -166,28 +189,27 @@ class _Png:
         elif chunk.name in TEXTS:
             wrong = self._wrong_text(chunk)
         if wrong and chunk.name == b"iCCP":
-            self._changed = True
+            self.changed = True
             self.notes.append(NO_PROFILE)
         elif wrong:
-            self._changed = True
+            self.changed = True
             self.dropped.append(f"{name} ({wrong})")
         else:
             self.kept.append((chunk, None))
 
     def _judge_key(self, chunk: Chunk, whole: bool) -> None:
         """Keep the transparency, if there is any way to understand it."""
-        kind = self._header[9] if len(self._header) == 13 else 3
-        least = {0: 2, 2: 6, 3: 1}.get(kind)
+        least = {0: 2, 2: 6, 3: 1}.get(self._kind)
         if least is None:
-            self._changed = True
+            self.changed = True
             self.dropped.append("tRNS (for a picture with alpha)")
         elif chunk.length < least:
-            self._changed = True
+            self.changed = True
             self.notes.append("its transparency (tRNS) is damaged: taken as opaque")
         elif whole:
             self.kept.append((chunk, None))
         else:
-            self._changed = True
+            self.changed = True
             self.notes.append("the checksum of its transparency (tRNS) is wrong: used")
             self.kept.append((chunk, self._data(chunk)))
 
@@ -204,11 +226,11 @@ class _Png:
             if len(profile) > MOST_PROFILE or len(profile) < 128:
                 raise ValueError
         except (zlib.error, ValueError):
-            self._changed = True
+            self.changed = True
             self.notes.append(NO_PROFILE)
             return
         if len(profile) > MOST_TEXT:
-            self._changed = True
+            self.changed = True
             self.profile = profile
         else:
             self.kept.append((chunk, None))
@@ -263,94 +285,136 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 # ---- other formats, after Pillow has failed
 
 
-def without_metadata(file: IO[bytes]) -> BytesIO | None:
-    """Copy a file without what no pixel needs; None if there is no such way."""
+def repaired(file: IO[bytes]) -> Iterator[tuple[list[BytesIO], str]]:
+    """Copy a file without what no pixel needs, or with an end, in one way or another.
+
+    With each way comes what to say if the copy can be decoded. There may be several
+    copies, with other bytes for what may be missing: they must all show the same.
+    """
     file.seek(0)
     content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        return None
-    repair: Repair | None = None
-    if content.startswith(b"\xff\xd8"):
-        repair = _jpeg
-    elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        repair = _webp
-    elif content[:4] in PREFIXES:
-        repair = _tiff
-    elif content[4:8] == b"jP  " or content[:4] == b"\xff\x4f\xff\x51":
-        repair = _jpeg_2000
-    elif content[:3] == b"GIF":
-        repair = _gif
-    try:
-        copy = repair(content) if repair is not None else None
-    except (struct.error, IndexError, ValueError, OverflowError):
-        return None
-    return BytesIO(copy) if copy is not None else None
+        return
+    for start, repair in REPAIRS.items():
+        if not re.match(start, content, re.DOTALL):
+            continue
+        with contextlib.suppress(struct.error, IndexError, ValueError, OverflowError):
+            copies, note = repair(content)
+            if copies:
+                yield [BytesIO(copy) for copy in copies], note
 
 
-def _jpeg(content: bytes) -> bytes | None:
-    """Leave out all segments but those that decoding needs: APP0 and APP14 of APPn."""
-    parts, at = [content[:2]], 2
+Repaired: TypeAlias = "tuple[list[bytes], str]"
+NOTHING: Repaired = ([], "")
+
+# What may be missing: these bits, or those.
+FILLINGS = (bytes(300), b"\x55\xaa" * 150, b"\xff\0" * 150)
+
+
+def _jpeg(content: bytes) -> Repaired:
+    """Leave out the segments that say nothing about pixels."""
+    parts, at, note = [content[:2]], 2, NO_METADATA
     while True:
-        while content[at : at + 1] == b"\xff" and content[at + 1] == 0xFF:
+        while content[at] == content[at + 1] == 0xFF:
             at += 1
         if content[at] != 0xFF:
-            return None
+            return NOTHING
         marker = content[at + 1]
+        if marker == 0xDA:
+            return [b"".join([*parts, content[at:]])], note
         (length,) = struct.unpack_from(">H", content, at + 2)
         end = at + 2 + length
-        if marker == 0xDA:
-            return b"".join([*parts, content[at:]])
+        segment = content[at:end]
         metadata = 0xE1 <= marker <= 0xEF or marker == 0xFE
-        if not metadata or marker == 0xEE:
-            parts.append(content[at:end])
+        wanted = segment[4:].startswith((b"Exif\0", b"ICC_PROFILE\0", b"Adobe"))
+        if segment[4:].startswith(b"Exif\0") and exif_orientation(segment[4:])[1]:
+            note = NO_EXIF  # of which Pillow warns, and warnings may be errors
+        elif not metadata or wanted:
+            parts.append(segment)
         at = end
 
 
-def _webp(content: bytes) -> bytes | None:
-    parts, at, pixels = [], 12, False
+def _ended_jpeg(content: bytes) -> Repaired:
+    """Put an end behind the last scan, if there is none."""
+    if not _all_scans(content):
+        return NOTHING
+    content = content[:-1] if content.endswith(b"\xff") else content
+    return [content + filling + b"\xff\xd9" for filling in FILLINGS], NO_END
+
+
+def _all_scans(content: bytes) -> bool:
+    """Whether a JPEG has no end, but begins the last scan that its pixels need."""
+    wanted: set[int] = set()
+    left: dict[tuple[int, int], int] = {}
+    for found in re.finditer(rb"\xff([\xc0-\xc2\xd9\xda])(..)", content, re.DOTALL):
+        marker, at = found[1][0], found.start() + 4
+        if marker == 0xD9 and wanted and left:
+            return False  # it has one
+        if marker == 0xDA and wanted:
+            count = content[at]
+            first, last, bits = content[at + 1 + 2 * count : at + 4 + 2 * count]
+            for component in content[at + 1 : at + 1 + 2 * count : 2]:
+                for place in range(first, last + 1):
+                    left[component, place] = bits & 15
+        elif marker in (0xC0, 0xC1, 0xC2) and not wanted:
+            wanted = set(content[at + 6 : at + 6 + 3 * content[at + 5] : 3])
+    needed = [(component, place) for component in wanted for place in range(64)]
+    return bool(needed) and all(left.get(key) == 0 for key in needed)
+
+
+def _webp(content: bytes) -> Repaired:
+    parts, at, pixels, flags = [], 12, False, 0x10
+    pixel_chunks = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANMF", b"ANIM")
     while at + 8 <= len(content):
         name = content[at : at + 4]
         (length,) = struct.unpack_from("<I", content, at + 4)
         end = at + 8 + length + length % 2
-        chunk = bytearray(content[at:end])
-        if len(chunk) < 8 + length:
-            if name in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANMF", b"ANIM"):
-                return None
-            break
-        chunk = chunk.ljust(end - at, b"\0")
-        if name == b"VP8X":
-            chunk[8] &= ~(0x20 | 0x08 | 0x04)
-        if name in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANMF", b"ANIM"):
-            parts.append(bytes(chunk))
+        chunk = content[at:end].ljust(end - at, b"\0") if length < 1 << 30 else b""
+        whole = at + 8 + length <= len(content)
+        if not whole and name in pixel_chunks:
+            return NOTHING
+        if whole and (name in pixel_chunks or name in (b"ICCP", b"EXIF")):
+            parts.append(chunk)
+            flags |= {b"ICCP": 0x20, b"EXIF": 0x08}.get(name, 0)
             pixels = pixels or name in (b"VP8 ", b"VP8L", b"ANMF")
         at = end
+    if parts and parts[0][:4] == b"VP8X":
+        head = bytearray(parts[0])
+        head[8] = head[8] & ~0x2C | flags & ~0x10
+        parts[0] = bytes(head)
     body = b"WEBP" + b"".join(parts)
-    return b"RIFF" + struct.pack("<I", len(body)) + body if pixels else None
+    whole_file = b"RIFF" + struct.pack("<I", len(body)) + body
+    return ([whole_file], NO_METADATA) if pixels else NOTHING
 
 
-def _tiff(content: bytes) -> bytes | None:
+def _tiff(content: bytes) -> Repaired:
     found = read_tags(BytesIO(content))
     if found is None or found.more:  # as further pages would be left out
-        return None
+        return NOTHING
     tags = {tag: values for tag, values in found.tags.items() if tag in STRUCTURE}
     for offsets, counts in ((STRIPS, STRIP_BYTES), (TILES, TILE_BYTES)):
         for at, size in zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False):
             if at + size > len(content):
-                return None  # it is cut off
+                return NOTHING  # it is cut off
     if not {WIDTH, HEIGHT, PHOTOMETRIC} <= set(tags):
-        return None
+        return NOTHING
     if found.order == ">" and max(tags.get(258, (8,))) > 8:
-        return None  # the new directory is little-endian
+        return NOTHING  # the new directory is little-endian
     start = len(content) + len(content) % 2
     head = b"II*\0" + struct.pack("<I", start)
     body = content[8:].ljust(start - 8, b"\0")
-    return head + body + directory(tags, start)
+    profile = found.tags.get(PROFILE, ())
+    if len(profile) == 1 and isinstance(profile[0], bytes):
+        tags[PROFILE] = profile
+    note = NO_METADATA if PROFILE in tags or not profile else NO_PROFILE
+    return [head + body + directory(tags, start)], note
 
 
-def _jpeg_2000(content: bytes) -> bytes | None:
+def _jpeg_2000(content: bytes) -> Repaired:
     """Leave out the boxes that say nothing about pixels, and end what has no end."""
     if content.startswith(b"\xff\x4f"):
-        return _ended_codestream(content)
+        codes = _ended_codestream(content)
+        return ([codes], NO_END) if codes is not None else NOTHING
     parts, at = [], 0
     while at + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, at)
@@ -360,17 +424,18 @@ def _jpeg_2000(content: bytes) -> bytes | None:
             head = 16
         end = len(content) if length == 0 else at + length
         if length and length < head:
-            return None
+            return NOTHING
         if name == b"jp2c":
             codes = _ended_codestream(content[at + head : end])
             if codes is None:
-                return None
+                return NOTHING
             parts.append(struct.pack(">I4s", 8 + len(codes), name) + codes)
-            return b"".join(parts)
+            ended = codes.startswith(content[at + head : end])
+            return [b"".join(parts)], NO_END if ended else NO_METADATA
         if name in (b"jP  ", b"ftyp", b"jp2h"):
             parts.append(content[at:end])
         at = end
-    return None
+    return NOTHING
 
 
 def _ended_codestream(codes: bytes) -> bytes | None:
@@ -390,27 +455,49 @@ def _ended_codestream(codes: bytes) -> bytes | None:
     return codes[:at] + b"\xff\xd9"
 
 
-def _gif(content: bytes) -> bytes | None:
+def _gif(content: bytes) -> Repaired:
     """Leave out comments and the like, and what is behind the last whole picture."""
+    parts, at = _gif_head(content)
+    pixels = False
+    with contextlib.suppress(IndexError):  # what is not whole is left out
+        while content[at] in b"\x21\x2c":
+            start, at = at, _gif_blocks(content, at)
+            is_picture = content[start] == 0x2C
+            if is_picture or content[start + 1] == 0xF9:
+                parts.append(content[start:at])
+            pixels = pixels or is_picture
+    return ([b"".join([*parts, b";"])], NO_METADATA) if pixels else NOTHING
+
+
+def _gif_head(content: bytes) -> tuple[list[bytes], int]:
     flags = content[10]
     at = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
-    parts, pixels = [content[:at]], False
-    try:
-        while content[at] in b"\x21\x2c":
-            start = at
-            if content[at] == 0x21:
-                wanted = content[at + 1] == 0xF9
-                at += 2
-            else:
-                wanted = True
-                flags = content[at + 9]
-                at += 10 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0) + 1
-            while content[at]:
-                at += 1 + content[at]
-            at += 1
-            if wanted:
-                parts.append(content[start:at])
-                pixels = pixels or content[start] == 0x2C
-    except IndexError:
-        pass  # what was not whole is left out
-    return b"".join([*parts, b";"]) if pixels else None
+    return [content[:at]], at
+
+
+def _gif_blocks(content: bytes, at: int) -> int:
+    """Find the end of a block that begins at a place."""
+    if content[at] == 0x21:
+        at += 2
+    else:
+        flags = content[at + 9]
+        at += 11 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+    while content[at]:
+        at += 1 + content[at]
+    return at + 1
+
+
+def _ended_gif(content: bytes) -> Repaired:
+    """Put an end behind the last block of pixels."""
+    return [content + bytes([f[1]]) * 256 + b"\0;" for f in FILLINGS], NO_END
+
+
+REPAIRS: dict[bytes, Callable[[bytes], Repaired]] = {
+    rb"\xff\xd8": _jpeg,
+    rb"\xff\xd8\xff": _ended_jpeg,
+    rb"RIFF....WEBP": _webp,
+    rb"(II\*\0|MM\0\*|II\+\0|MM\0\+)": _tiff,
+    rb"(....jP  |\xff\x4f\xff\x51)": _jpeg_2000,
+    rb"GIF8": _gif,
+    rb"GIF8[79]a": _ended_gif,
+}
