@@ -14,16 +14,19 @@ import numpy as np
 
 from ..errors import InvalidValueError
 from .chunks import color_code
-from .encoding import Encoding, of_code, of_gamma
 from .levels import Samples, check_floats
-from .tiff import Layout, inverted, layout_of, limits, note_bands, read_samples
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from .._typing import U8, AnyArray
+    from .encoding import Encoding
+    from .tiff import Layout
 
 ORIENTATION = 274  # the EXIF tag
+
+# By the orientation, the number of Pillow's way to bring an image upright.
+TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
 # How the rows of a PNG of 16 bits are unpacked by Pillow, which takes one byte of each
 # sample; and how they must be so that it takes the other one.
@@ -82,8 +85,9 @@ def meaning_of(image: Image.Image, *, keep_profile: bool = False) -> Meaning:
     samples = _deep_samples(image, layout, notes, twin=special)
     if samples is None:
         _load(image)
-        samples = _as_decoded(image, layout, notes)
-    elif layout is not None:
+        decoded = _as_decoded(image, layout, notes)
+        return shown(decoded, info, encoding, turn, notes, keep_profile)
+    if layout is not None:
         turn = tiff_turn(layout)
     return shown(samples, info, encoding, turn, notes, keep_profile)
 
@@ -93,29 +97,36 @@ def meaning_of_tiff(
 ) -> Meaning:
     """Say what a TIFF shows that Pillow does not open."""
     notes: list[str] = []
+    from .tiff import read_samples
+
     samples = read_samples(file, layout, notes)
     info: dict[str, Any] = {}
     if 34675 in layout.tags:
         info["icc_profile"] = layout.tags[34675][0]
-    return shown(samples, info, Encoding(), tiff_turn(layout), notes, keep_profile)
+    return shown(samples, info, None, tiff_turn(layout), notes, keep_profile)
 
 
 def shown(
     samples: Samples | Image.Image,
     info: dict[Any, Any],
-    encoding: Encoding,
+    encoding: Encoding | None,
     turn: int,
     notes: list[str],
     keep_profile: bool,
 ) -> Meaning:
     """Bring samples to upright bytes of sRGB."""
-    icc = info.get("icc_profile")
-    if icc is not None and not isinstance(icc, bytes | bytearray):
+    icc: bytes | None = info.get("icc_profile")
+    if icc is not None and not isinstance(icc, bytes):
         notes.append("its colour profile cannot be used: taken as sRGB")
         icc = None
     elif icc is None and "icc_profile" in info:  # Pillow found one, in pieces
         notes.append("its colour profile cannot be used: taken as sRGB")
     exact = True
+    if turn != 1 and not isinstance(samples, Samples):
+        from PIL.Image import Transpose
+
+        samples = samples.transpose(Transpose(TURNS[turn]))  # faster than by NumPy
+        turn = 1
     if encoding and not icc:
         if not isinstance(samples, Samples):
             samples = as_samples(samples)
@@ -234,7 +245,7 @@ def tiff_turn(layout: Layout | None) -> int:
 
 def _encoding(
     image: Image.Image, info: dict[Any, Any], notes: list[str]
-) -> tuple[Encoding, bool]:
+) -> tuple[Encoding | None, bool]:
     """Say what PNG's cICP, gAMA and cHRM say, unless something better does.
 
     Also whether there is a cICP, which Pillow passes over.
@@ -247,6 +258,8 @@ def _encoding(
         except (OSError, ValueError):  # of a file that was closed
             code = None
     if code is not None:
+        from .encoding import of_code
+
         said: list[str] = []
         found = of_code(code, said)
         if not (said and info.get("icc_profile")):
@@ -254,10 +267,12 @@ def _encoding(
             notes += said
             return found, True
     if info.get("icc_profile") or "srgb" in info:
-        return Encoding(), False
+        return None, False
     gamma, points = info.get("gamma"), info.get("chromaticity")
     if gamma is None and points is None:
-        return Encoding(), False
+        return None, False
+    from .encoding import of_gamma
+
     return of_gamma(
         gamma if isinstance(gamma, int | float) else None,
         points if isinstance(points, tuple) else None,
@@ -274,7 +289,7 @@ def _encoded(samples: Samples, encoding: Encoding) -> U8:
     if array.dtype.kind == "u" and samples.low == 0 and by_table:
         unit = np.arange(top + 1)[:, np.newaxis] / top
         table = np.rint(encoding.to_srgb(unit, top) * 255).astype(np.uint8)[:, 0]
-        out = table[array]
+        out: U8 = table[array]
         if colors < array.shape[2]:
             out[..., -1] = samples.to_bytes()[0][..., -1]
         return out
@@ -292,12 +307,11 @@ def _encoded(samples: Samples, encoding: Encoding) -> U8:
 
 def _load(image: Image.Image) -> None:
     """Decode, not by Pillow's limit of pixels, which is for those who open a file."""
-    if image.format == "TIFF" and getattr(image, "tile", None):
-        from PIL.Image import core
+    undecoded = image.format == "TIFF" and bool(getattr(image, "tile", None))
+    if undecoded and getattr(image, "_im", image) is None:
+        from .tiff import allocate
 
-        if getattr(image, "_im", image) is None:
-            size = image._tile_size  # type: ignore[attr-defined]
-            image.im = core.new(image.mode, size)
+        allocate(image, image._tile_size)  # type: ignore[attr-defined]
     image.load()
 
 
@@ -310,6 +324,8 @@ def layout_of_image(image: Image.Image) -> Layout | None:
     tags = _tags_of(image)
     if tags is None:
         return None
+    from .tiff import layout_of
+
     return layout_of(tags, "<" if tags.prefix.startswith(b"II") else ">")
 
 
@@ -324,6 +340,8 @@ def _deep_samples(
     if not tiles or file is None:
         return None
     if layout is not None:
+        from .tiff import read_samples
+
         return None if layout.is_plain else read_samples(file, layout, notes)
     raw = tiles[0].args
     if image.format == "PNG" and len(tiles) == 1 and image.info.get("bbox") is None:
@@ -403,6 +421,8 @@ def _as_decoded(
 ) -> Samples | Image.Image:
     """Give what Pillow decoded: as samples where it is of more than 8 bits."""
     if layout is not None:
+        from .tiff import note_bands
+
         note_bands(layout, notes)
         if image.mode in ("RGBA", "LA") and not layout.alpha:
             image = image.convert(image.mode[:-1])  # it took a band for alpha
@@ -410,6 +430,8 @@ def _as_decoded(
         return image
     array: AnyArray = np.asarray(image)[..., np.newaxis]
     if layout is not None:
+        from .tiff import inverted, limits
+
         low, high = limits(array, layout, notes)
         if layout.photometric == 0:
             array = inverted(array, 1, low, high)

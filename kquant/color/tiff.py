@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from .._typing import U8, AnyArray
 
-# The first bytes, of both byte orders, and of files above 4 GB.
-PREFIXES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
 Tags = dict[int, tuple[Any, ...]]
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
@@ -105,11 +102,12 @@ class Layout:
         """Whether it is left to Pillow, which keeps every bit of it, or refuses it."""
         if self.photometric not in OWN or self.compression not in LOSSLESS:
             return True
-        wanted = (1, 2, 4, 8) if self.color_channels == 1 else (8,)
+        wanted: tuple[int, ...] = (1, 2, 4, 8) if self.color_channels == 1 else (8,)
         if self.alpha:
-            wanted = () if self.photometric == 5 else (8,)
+            wanted = (8,)
         return (
             self.format == UNSIGNED
+            and not (self.alpha and self.photometric == 5)
             and len(set(self.bits)) == 1
             and self.bits[0] in wanted
             and len(self.bits) == self.kept
@@ -335,7 +333,8 @@ def inverted(array: AnyArray, colors: int, low: float, high: float) -> AnyArray:
     if array.dtype.kind != "f":
         array, low, high = array.astype(np.int64), int(low), int(high)
     array = array.copy()
-    array[..., :colors] = (low + high) - np.clip(array[..., :colors], low, high)
+    shown: Any = array[..., :colors]
+    array[..., :colors] = (low + high) - np.clip(shown, low, high)
     return array
 
 
@@ -427,7 +426,7 @@ def _decompressed(
         if reversed_bits:
             out = np.packbits(np.unpackbits(out, bitorder="little")).reshape(out.shape)
         return out
-    from PIL import Image, TiffImagePlugin
+    from PIL import TiffImagePlugin
 
     pieces, places, at = [], [], 8
     for offset, count in zip(offsets, counts, strict=True):
@@ -445,9 +444,17 @@ def _decompressed(
     copy = b"II*\0" + struct.pack("<I", 8 + len(content)) + content
     copy += directory(tags, len(copy))
     image = TiffImagePlugin.TiffImageFile(BytesIO(copy))
-    image.im = Image.core.new(image.mode, image.size)  # or it minds its own limit
+    allocate(image, image.size)
     image.load()
     return np.asarray(image)
+
+
+def allocate(image: Any, size: tuple[int, int]) -> None:
+    """Give a TIFF the memory that it would give itself, but minding its own limit."""
+    from PIL import Image
+
+    core: Any = Image.__dict__["core"]
+    image.im = core.new(image.mode, size)
 
 
 def directory(tags: Tags, at: int) -> bytes:

@@ -16,12 +16,11 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ..checks import MAX_COLORS
 from ..color.chunks import SIGNATURE
-from ..color.pillow import layout_of_image, meaning_of, meaning_of_tiff
+from ..color.pillow import layout_of_image, meaning_of
 from ..color.pixels import as_pixels, image_palette
-from ..color.tiff import DPI_UNIT, PREFIXES, X_DPI, Y_DPI, layout_of, read_tags
 from ..errors import ImageFileError, InvalidValueError
+from .clean import cleaned_png
 from .disk import MOST_BYTES, reading
-from .repair import cleaned_png, repaired
 from .voices import listening
 
 if TYPE_CHECKING:
@@ -57,6 +56,9 @@ SUFFIXES = frozenset(
      ".tif", ".tiff", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm",
      ".jp2", ".j2k", ".jpc", ".jpx", ".jpf")
 )  # fmt: skip
+
+# The first bytes of TIFF, of both byte orders, and of files above 4 GB.
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # What says how the values of an image are meant, among what Pillow knows of it.
 COLOR = ("icc_profile", "gamma", "chromaticity", "srgb")
@@ -179,7 +181,8 @@ def read_palette(source: Source) -> U8:
         entries = image_palette(image)
         strip = Image.fromarray(entries[np.newaxis])  # its colours mean the same
         strip.info = {key: image.info[key] for key in COLOR if key in image.info}
-        return meaning_of(strip).pixels[0]
+        shown: U8 = meaning_of(strip).pixels[0]
+        return shown
 
 
 def _swatches(path: PathLike, pixels: U8) -> U8:
@@ -194,7 +197,8 @@ def _swatches(path: PathLike, pixels: U8) -> U8:
             f"Give an indexed image, one of at most {MAX_COLORS} colours, or .gpl, "
             ".hex or .act",
         )
-    return colors[np.sort(first)]
+    ordered: U8 = colors[np.sort(first)]
+    return ordered
 
 
 def count_pixels_of(source: PathLike) -> int:
@@ -304,7 +308,7 @@ def open_image(file: BinaryIO) -> Image.Image:
 
 def begins_as_image(head: bytes) -> bool:
     """Whether these are the first bytes of a format that nothing else begins with."""
-    starts = (SIGNATURE, b"\xff\xd8\xff", b"GIF8", b"\xff\x4f\xff\x51", *PREFIXES)
+    starts = (SIGNATURE, b"\xff\xd8\xff", b"GIF8", b"\xff\x4f\xff\x51", *TIFF)
     box = head[4:8] in (b"ftyp", b"jP  ")
     return head.startswith(starts) or box or head[:4] + head[8:12] == b"RIFFWEBP"
 
@@ -369,6 +373,8 @@ def _attempts(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
     except Exception as error:  # damaged files make Pillow raise nearly any
         if _is_memory(error) or isinstance(error, Image.DecompressionBombError):
             raise
+        from .repair import repaired  # which few files need
+
         for copies, note in repaired(file):
             with contextlib.suppress(Exception), _truncation.set(False):
                 found = [_load(path, c, options, [*said, note], None) for c in copies]
@@ -413,7 +419,7 @@ def _load(
         image = open_image(file)
     except (_DamagedError, OSError) as error:
         file.seek(0)
-        if file.read(4) not in PREFIXES:
+        if file.read(4) not in TIFF:
             raise
         found = _strange_tiff(path, file, options, keep, said)
         if found is None:
@@ -447,6 +453,9 @@ def _strange_tiff(
     said: list[str],
 ) -> _Found | None:
     """Decode a TIFF that Pillow does not open; None if it is no TIFF at all."""
+    from ..color.pillow import meaning_of_tiff
+    from ..color.tiff import DPI_UNIT, X_DPI, Y_DPI, layout_of, read_tags
+
     found = read_tags(file)
     layout = None if found is None else layout_of(found.tags, found.order)
     if found is None or layout is None or not layout.has_data:

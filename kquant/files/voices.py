@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import threading
 from typing import TYPE_CHECKING
 
@@ -31,15 +30,22 @@ def divert() -> None:
             return
         sys.stderr.flush()
         ours = os.dup(number)
-        file = tempfile.TemporaryFile()  # noqa: SIM115, as it stays
-        _heard = os.dup(file.fileno())
-        file.close()
+        _heard = _nameless_file()
         os.dup2(_heard, number)
     except (OSError, AttributeError, ValueError):
         return  # then it stays as it is
     sys.stderr = os.fdopen(
         ours, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors
     )
+
+
+def _nameless_file() -> int:
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.memfd_create("kquant")
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 @contextlib.contextmanager
