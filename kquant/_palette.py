@@ -173,8 +173,11 @@ class Palette(Sequence["Color"]):
         Parameters
         ----------
         path : str or path-like
-            ``.gpl`` (GIMP), ``.pal`` (JASC), ``.hex`` or ``.txt`` (a hex colour a
-            line; Paint.NET), ``.act`` (Adobe colour table), or else an image.
+            ``.gpl`` (GIMP), ``.pal`` (JASC, also with alpha, or RIFF), ``.hex`` or
+            ``.txt`` (a hex colour a line; Paint.NET), ``.act`` (Adobe colour table),
+            or else an image: its palette, or if it has none and at most 256 colours,
+            these in the order in which they appear. What a file begins with counts
+            more than its ending.
 
         Raises
         ------

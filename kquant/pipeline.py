@@ -82,7 +82,8 @@ def quantize(
     image : PIL.Image.Image or array_like
         A Pillow image of any mode, or an array of shape (H, W) or (H, W, 1|2|3|4)
         and type uint8, uint16 or float in 0..1, with any strides. With alpha that is
-        not opaque everywhere the palette has alpha too.
+        not opaque everywhere the palette has alpha too. EXIF orientation, colour
+        profile and gamma of a Pillow image are applied, as `quantize_file` does.
     colors : int, default 256
         The most entries the palette may have, 1..256: 256 is what a byte can index.
     effort : {"balanced", "fast", "best"}
@@ -164,6 +165,11 @@ def quantize(
         `KquantError`.
     QualityError
         If the result is below what `quality`, `min_psnr` or `max_mse` demand.
+
+    Warns
+    -----
+    KquantWarning
+        Of what a Pillow image has and the result has not, as a damaged profile.
 
     Examples
     --------
