@@ -24,6 +24,7 @@ _HOMES = {
     "InvalidTypeError": "errors",
     "InvalidValueError": "errors",
     "KquantError": "errors",
+    "KquantWarning": "errors",
     "OutputExistsError": "errors",
     "Palette": "_palette",
     "QualityError": "errors",
@@ -40,6 +41,7 @@ __all__ = [
     "InvalidTypeError",
     "InvalidValueError",
     "KquantError",
+    "KquantWarning",
     "OutputExistsError",
     "Palette",
     "QualityError",
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         InvalidTypeError,
         InvalidValueError,
         KquantError,
+        KquantWarning,
         OutputExistsError,
         QualityError,
     )

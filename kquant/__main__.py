@@ -45,6 +45,9 @@ def _load(verb: Verb) -> Command:
     # the imports take 181 ms of processor time with this and 192 without.
     gc.disable()
     command = verb.load()
+    from .files.voices import divert
+
+    divert()  # what libtiff prints: we say it, with the file's name
     gc.enable()
     return command
 

@@ -12,7 +12,7 @@ from .checks import MAX_COLORS
 from .color.devices import DEVICES
 from .color.histogram import Histogram, as_weights, count_pixels, weigh_pixels
 from .color.parse import as_colors, with_channels
-from .color.pixels import as_pixels
+from .color.pixels import as_pixels, pixels_of
 from .color.space import get_space
 from .errors import InvalidValueError
 from .fit.clusters import nearest
@@ -173,8 +173,11 @@ class Palette(Sequence["Color"]):
         Parameters
         ----------
         path : str or path-like
-            ``.gpl`` (GIMP), ``.pal`` (JASC), ``.hex`` or ``.txt`` (a hex colour a
-            line; Paint.NET), ``.act`` (Adobe colour table), or else an image.
+            ``.gpl`` (GIMP), ``.pal`` (JASC, also with alpha, or RIFF), ``.hex`` or
+            ``.txt`` (a hex colour a line; Paint.NET), ``.act`` (Adobe colour table),
+            or else an image: its palette, or if it has none and at most 256 colours,
+            these in the order in which they appear. What a file begins with counts
+            more than its ending.
 
         Raises
         ------
@@ -298,11 +301,11 @@ class Palette(Sequence["Color"]):
             If an argument cannot be taken.
         """
         settings = Settings(space=space, dither=dither)
-        pixels = as_pixels(image)
+        pixels, exact = pixels_of(image)
         with Workers(threads, progress) as workers:
             return map_pixels(
                 pixels, self, get_space(settings.space), settings.dither, workers
-            )
+            )._of(exact=exact)
 
     @property
     def counts(self) -> I64 | None:

@@ -124,7 +124,8 @@ def quantize_file(
     ----------
     source : str, path-like or binary file
         A still image: PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, PPM or JPEG 2000, in any
-        mode. EXIF orientation and colour profiles are applied.
+        mode and depth. EXIF orientation, colour profiles and gamma are applied. What
+        is damaged without any pixel being so, or left out, is in `FileReport.notes`.
     target : str, path-like or binary file, optional
         What to write, by its ending: ``.png``, ``.gif``, ``.webp`` (lossless),
         ``.tif`` or ``.bmp``; a binary file gets a PNG. By default ``NAME-kq.png``
@@ -225,6 +226,7 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
         image, encoded = _fitted(
             Quantization(picture.pixels, settings, workers), settings, file
         )
+        image = image._of(exact=picture.exact)
         status = _status(
             source, target, picture.size, len(encoded), settings.min_saving
         )

@@ -11,6 +11,10 @@ class KquantError(Exception):
     """Base of all errors that kquant raises on purpose."""
 
 
+class KquantWarning(UserWarning):
+    """Something of an image was ignored or lost, which the message names."""
+
+
 class InvalidValueError(KquantError, ValueError):
     """An argument has the right type but a value that cannot be used."""
 

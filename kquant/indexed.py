@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,6 +73,7 @@ class IndexedImage:
     dither: str = "none"
     max_error_in_space: float | None = None
     _fixed: bool = field(default=False, kw_only=True)  # the palette must stay as it is
+    _exact: bool = field(default=True, kw_only=True)  # the original had no finer values
 
     @property
     def max_error(self) -> float:
@@ -91,8 +92,15 @@ class IndexedImage:
 
     @property
     def lossless(self) -> bool:
-        """Whether every pixel has exactly its original colour."""
-        return self.max_error_srgb == 0
+        """Whether every pixel has exactly its original colour.
+
+        What had finer values than 8 bits hold, and lost them, is not lossless.
+        """
+        return self.max_error_srgb == 0 and self._exact
+
+    def _of(self, *, exact: bool) -> IndexedImage:
+        """Return the result for an original of which the pixels may be a part."""
+        return self if exact else replace(self, _exact=False)
 
     def to_array(self) -> U8:
         """Return the image as a new uint8 array, (H, W, 3) or with alpha (H, W, 4)."""

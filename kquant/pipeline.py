@@ -12,7 +12,7 @@ from .checks import MAX_COLORS
 from .color.counting import morton_codes
 from .color.depth import rounded_colors
 from .color.histogram import as_weights, count_pixels, weigh_pixels
-from .color.pixels import as_pixels
+from .color.pixels import pixels_of
 from .color.space import get_space
 from .errors import QualityError
 from .files.content import Content, WriteOptions
@@ -88,7 +88,8 @@ def quantize(
     image : PIL.Image.Image or array_like
         A Pillow image of any mode, or an array of shape (H, W) or (H, W, 1|2|3|4)
         and type uint8, uint16 or float in 0..1, with any strides. If any pixel is not
-        opaque, the palette has alpha too.
+        opaque, the palette has alpha too. EXIF orientation, colour
+        profile and gamma of a Pillow image are applied, as `quantize_file` does.
     colors : int, default 256
         The most entries the palette may have, 1..256: 256 is what a byte can index.
     effort : {"balanced", "fast", "best"}
@@ -172,6 +173,11 @@ def quantize(
     QualityError
         If no result reaches `quality`, `min_psnr` or `max_mse`; it has the best one.
 
+    Warns
+    -----
+    KquantWarning
+        Of what a Pillow image has and the result has not, as a damaged profile.
+
     Examples
     --------
     >>> import numpy as np
@@ -183,9 +189,9 @@ def quantize(
     given = locals()  # the options by their names, which the signature lists
     del given["image"]
     settings = Settings(**given)
-    pixels = as_pixels(image)
+    pixels, exact = pixels_of(image)
     with Workers(threads, progress) as workers:
-        return Quantization(pixels, settings, workers).result()
+        return Quantization(pixels, settings, workers).result()._of(exact=exact)
 
 
 class Quantization:

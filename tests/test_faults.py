@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+import made
 import numpy as np
 import oracle
 import pytest
@@ -353,6 +354,47 @@ CONTENT = [
     Case("floats that are no numbers", "a.tif", 1,
          "a.tif: image of floats must be … without NaN, …. Convert it ….",
          prepare=puts("a.tif", content=lambda: floats(np.nan, 1))),
+    Case("12 bits, as TIFF", "a.tif", 0, new="a-kq.png",
+         prepare=puts("a.tif", content=lambda: made.tiff(TWELVE, 12))),
+    Case("signed samples of a range that nobody knows", "a.tif", 1,
+         "a.tif: image has signed 16-bit grey samples of -5..4, and its file does not "
+         "say what black and white are …. Convert it ….",
+         prepare=puts("a.tif", content=lambda: made.tiff(SIGNED, 16, t339=(2,)))),
+    Case("a TIFF of samples that are not read", "a.tif", 1,
+         "a.tif: a TIFF of 16-bit Lab, compression 1, which kquant does not read. ….",
+         prepare=puts("a.tif", content=lambda: made.tiff(RGB, 16, photometric=8))),
+    Case("a fourth band that nobody calls alpha", "a.tif", 0,
+         "warning: a.tif: band 4 of its 4, which the file does not call alpha, was "
+         "left out.",
+         new="a-kq.png",
+         prepare=puts("a.tif", content=lambda: made.tiff(BANDS, 8))),
+    Case("gamma that is not that of sRGB", "a.png", 0, new="a-kq.png",
+         prepare=puts("a.png", content=lambda: chunked(b"gAMA", b"\0\1\x86\xa0"))),
+    Case("gamma of 0", "a.png", 0,
+         "warning: a.png: its gamma, 0, is none: taken as sRGB.", new="a-kq.png",
+         prepare=puts("a.png", content=lambda: chunked(b"gAMA", bytes(4)))),
+    Case("values for high dynamic range", "a.png", 0,
+         "warning: a.png: its values are for high dynamic range (PQ), which is not "
+         "converted: taken as sRGB.",
+         new="a-kq.png",
+         prepare=puts("a.png", content=lambda: chunked(b"cICP", b"\x09\x10\0\1"))),
+    Case("damaged EXIF", "a.png", 0,
+         "warning: a.png: its EXIF data are damaged: ignored.", new="a-kq.png",
+         prepare=puts("a.png", content=lambda: chunked(b"eXIf", b"garbage"))),
+    Case("damaged resolution", "a.png", 0,
+         "warning: a.png: metadata are damaged and ignored: pHYs (of 3 bytes).",
+         new="a-kq.png",
+         prepare=puts("a.png", content=lambda: chunked(b"pHYs", b"abc"))),
+    Case("a PNG without its end", "a.png", 0,
+         "warning: a.png: its end is missing, but no pixel is: ignored.",
+         new="a-kq.png",
+         prepare=puts("a.png", content=lambda: picture("png")[:-12])),
+    Case("a JPEG without its end", "a.jpg", 0, new="a-kq.png", needs="jpg",
+         line="warning: a.jpg: its end is missing, but no pixel is: ignored.",
+         prepare=puts("a.jpg", content=lambda: picture("jpg")[:-2])),
+    Case("a PNG with the head alone", "a.png", 1,
+         "a.png: truncated or damaged (…). Get an undamaged copy, ….",
+         prepare=puts("a.png", content=lambda: picture("png")[:30])),
     Case("a JPEG that is called PNG", "a.png", 0, new="a-kq.png", needs="jpg",
          prepare=puts("a.png", content=lambda: picture("jpg"))),
     Case("a PNG that is called JPEG", "a.jpg", 0, new="a-kq.png",
@@ -375,6 +417,15 @@ CONTENT = [
         }.items()
     ),
 ]  # fmt: skip
+
+
+TWELVE = RGB.astype(int) * 16
+SIGNED = np.arange(-5, 5).reshape(2, 5, 1)
+BANDS = np.dstack([RGB, RGB[..., :1]])
+
+
+def chunked(name, data):
+    return made.png(RGB, 8, 2, (name, data))
 
 
 def lab():

@@ -11,7 +11,7 @@ from .._palette import Palette, fit_palette
 from ..color.histogram import Histogram
 from ..convert import FileReport, convert
 from ..errors import ImageFileError, KquantError, QualityError
-from ..files.decode import count_pixels_of, read_picture
+from ..files.decode import count_pixels_of, pillow_limit, read_picture
 from ..files.disk import make_folder, read_file
 from ..files.disk import reading as errors_of
 from ..parallel import Workers
@@ -48,9 +48,13 @@ class Run:
             # Here and not by the thread that wants it: Ctrl-C interrupts this one only.
             with errors_of(STREAM):
                 self._input = sys.stdin.buffer.read()
-        if request.shared_palette:
-            self._request = request.with_palette(self._shared_palette())
-        yield from run_all(request.jobs, self._outcome, request.at_a_time, self._stop)
+        with pillow_limit(request.settings.max_pixels):
+            if request.shared_palette:
+                self._request = request.with_palette(self._shared_palette())
+            request = self._request
+            yield from run_all(
+                request.jobs, self._outcome, request.at_a_time, self._stop
+            )
 
     def _shared_palette(self) -> Palette:
         """Fit one palette for all the files that can be read."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard, cast
 
 import numpy as np
 
-from ..errors import InvalidTypeError, InvalidValueError
+from ..errors import InvalidTypeError, InvalidValueError, KquantWarning
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,9 +36,24 @@ def as_pixels(image: ImageLike) -> U8:
         If it is no image, or an array of another type.
     ValueError
         If it has another shape, no pixels, or floats beyond 0..1.
+
+    Warns
+    -----
+    KquantWarning
+        Of what a Pillow image has and its pixels lose: upright and in sRGB they are.
     """
+    return pixels_of(image)[0]
+
+
+def pixels_of(image: ImageLike) -> tuple[U8, bool]:
+    """Do what `as_pixels` does; say whether all of the image is in 8 bits."""
     if is_pillow(image):
-        return _array_pixels(_pillow_array(image))
+        from .pillow import meaning_of  # which few calls need
+
+        meaning = meaning_of(image)
+        for note in meaning.notes:
+            _warn(note)
+        return _array_pixels(meaning.pixels), meaning.exact
     if isinstance(image, str | bytes | os.PathLike):
         raise InvalidTypeError(
             f"image must be a Pillow image or an array, got {type(image).__name__}; "
@@ -48,41 +63,22 @@ def as_pixels(image: ImageLike) -> U8:
         array = np.asarray(image)
     except (ValueError, TypeError) as error:
         raise InvalidTypeError(f"image cannot be made an array: {error}") from None
-    return _array_pixels(array)
+    return _array_pixels(array), True
 
 
-def _pillow_array(image: Image.Image) -> AnyArray:
-    """Give the samples of any Pillow image in a layout that _array_pixels() takes."""
-    if min(image.size) == 0:
-        raise InvalidValueError(f"image has no pixels: {image.width} x {image.height}")
-    if image.mode == "La":  # premultiplied; Pillow converts it to nothing else
-        image = image.convert("LA")
-    if image.mode.startswith("I"):  # Pillow would clip these to 8 bits
-        return _integer_array(image)
-    if image.has_transparency_data and image.mode not in ("RGBA", "LA"):
-        image = image.convert("RGBA")
-    if image.mode not in ("L", "LA", "RGB", "RGBA", "F"):
-        try:
-            image = image.convert("L" if image.mode == "1" else "RGB")
-        except ValueError:
-            raise InvalidValueError(
-                f"image has mode {image.mode}, which Pillow cannot convert to RGB"
-            ) from None
-    return np.asarray(image)
+def _warn(message: str) -> None:
+    """Warn whoever called us from outside of the package."""
+    import warnings
+
+    level, frame = 1, sys._getframe()
+    package = __name__.partition(".")[0]
+    while frame is not None and _part_of(frame.f_globals.get("__name__"), package):
+        frame, level = frame.f_back, level + 1  # type: ignore[assignment]
+    warnings.warn(message, KquantWarning, stacklevel=level)
 
 
-def _integer_array(image: Image.Image) -> AnyArray:
-    """Give 16-bit grey, with alpha where one value is declared to be transparent."""
-    samples = np.asarray(image)
-    if samples.min() < 0 or samples.max() > 65535:  # mode I is 32 bits wide
-        raise InvalidValueError(
-            f"image of mode I must hold 0..65535, got {samples.min()}..{samples.max()}"
-        )
-    opaque = samples != image.info.get("transparency")
-    samples = samples.astype(np.uint16, copy=False)  # to this byte order
-    if opaque.all():
-        return samples
-    return np.stack([samples, np.uint16(65535) * opaque], axis=2)
+def _part_of(module: object, package: str) -> bool:
+    return isinstance(module, str) and module.partition(".")[0] == package
 
 
 def _array_pixels(array: AnyArray) -> U8:

@@ -14,17 +14,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from ..checks import MAX_COLORS
+from ..color.chunks import SIGNATURE
+from ..color.pillow import layout_of_image, meaning_of
 from ..color.pixels import as_pixels, image_palette
-from ..errors import ImageFileError
+from ..errors import ImageFileError, InvalidValueError
+from .clean import cleaned_png
 from .disk import MOST_BYTES, reading
 from .metadata import Metadata, read_metadata
-from .profiles import in_srgb
+from .voices import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO, TypeAlias
 
     from .._typing import I64, U8
+    from ..color.pillow import Meaning
     from .disk import PathLike
 
     Source: TypeAlias = PathLike | BinaryIO
@@ -53,10 +58,14 @@ SUFFIXES = frozenset(
      ".jp2", ".j2k", ".jpc", ".jpx", ".jpf")
 )  # fmt: skip
 
-ORIENTATION = 274  # the EXIF tag
+# The first bytes of TIFF, of both byte orders, and of files above 4 GB.
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-# Where Pillow finds it; without these, to look takes longer than to decode.
-EXIF = {"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"}
+# What says how the values of an image are meant, among what Pillow knows of it.
+COLOR = ("icc_profile", "gamma", "chromaticity", "srgb")
+
+# Formats whose first bytes nothing else begins with.
+UNMISTAKABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "JPEG2000")
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,8 @@ class Picture:
         Pixels an inch, across and down.
     notes : tuple of str
         What is worth a warning.
+    exact : bool
+        Whether all that the file says about its pixels is in these bytes.
     metadata : Metadata
         What the file says beside its pixels.
     """
@@ -114,7 +125,18 @@ class Picture:
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    exact: bool = True
     metadata: Metadata = field(default_factory=Metadata)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What a file was decoded to: by Pillow, if there is an image of it."""
+
+    meaning: Meaning
+    dpi: tuple[float, float] | None
+    notes: list[str]
+    image: Image.Image | None = None
 
 
 def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
@@ -132,14 +154,17 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
         If there is no such file, or it cannot be read as one still image.
     """
     with _opened(source) as (name, file, size):
-        notes: list[str] = []
-        image = _decode(name, file, options, notes)
-        icc = image.info.get("icc_profile")
-        dpi = _resolution(image)
-        if image.mode == "LAB" or icc:
-            image, icc = in_srgb(image, icc, options.icc == "keep", notes)
+        found = _decode(name, file, options)
+        meaning, notes = found.meaning, tuple(found.notes)
+        pixels = as_pixels(meaning.pixels)
         return Picture(
-            as_pixels(image), size, icc, dpi, tuple(notes), read_metadata(file)
+            pixels,
+            size,
+            meaning.icc,
+            found.dpi,
+            notes,
+            meaning.exact,
+            read_metadata(file),
         )
 
 
@@ -155,15 +180,37 @@ def read_mask(path: PathLike, options: ReadOptions = DEFAULT) -> I64:
     return luma
 
 
-def read_palette(path: PathLike) -> U8:
-    """(K, 3|4) uint8 entries of an image file of mode P, used or not."""
-    with _opened(path) as (name, file, _):
-        image = _decode(name, file, DEFAULT, [])
-        if image.mode not in ("P", "PA"):
-            raise ImageFileError(
-                path, "has no palette", "Give an indexed image, or .gpl, .hex or .act"
-            )
-        return image_palette(image)
+def read_palette(source: Source) -> U8:
+    """(K, 3|4) uint8 entries of an image file, used or not.
+
+    Of one without a palette, its colours in the order in which they appear.
+    """
+    with _opened(source) as (name, file, _):
+        found = _decode(name, file, DEFAULT)
+        image = found.image
+        if image is None or image.mode not in ("P", "PA"):
+            return _swatches(name, as_pixels(found.meaning.pixels))
+        entries = image_palette(image)
+        strip = Image.fromarray(entries[np.newaxis])  # its colours mean the same
+        strip.info = {key: image.info[key] for key in COLOR if key in image.info}
+        shown: U8 = meaning_of(strip).pixels[0]
+        return shown
+
+
+def _swatches(path: PathLike, pixels: U8) -> U8:
+    colors = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[2])
+    codes = np.zeros((len(colors), 4), np.uint8)
+    codes[:, : colors.shape[1]] = colors
+    distinct, first = np.unique(codes.view(np.uint32)[:, 0], return_index=True)
+    if len(distinct) > MAX_COLORS:
+        raise ImageFileError(
+            path,
+            "has no palette",
+            f"Give an indexed image, one of at most {MAX_COLORS} colours, or .gpl, "
+            ".hex or .act",
+        )
+    ordered: U8 = colors[np.sort(first)]
+    return ordered
 
 
 def count_pixels_of(source: PathLike) -> int:
@@ -239,13 +286,19 @@ class _TruncationSwitch:
 _truncation = _TruncationSwitch()
 
 
+class _DamagedError(Exception):
+    """It begins as a format does, but cannot be opened as that."""
+
+
 def open_image(file: BinaryIO) -> Image.Image:
     """Open as `Image.open` does, but by our formats, and by our limit of pixels.
 
     Its limit is one for the whole process, and looking for a format it imports them
     all, which takes longer than most pictures.
     """
+    file.seek(0)
     prefix = file.read(16)
+    damage: Exception | None = None
     for name, module in _MODULES.items():
         try:
             import_module(f"PIL.{module}")
@@ -257,30 +310,38 @@ def open_image(file: BinaryIO) -> Image.Image:
         try:
             file.seek(0)
             return factory(file, "")
-        except (SyntaxError, IndexError, TypeError, KeyError, struct.error):
-            continue
+        except (SyntaxError, IndexError, TypeError, KeyError, struct.error) as error:
+            if name in UNMISTAKABLE:
+                damage = error
+    if damage is not None:
+        raise _DamagedError(str(damage)) from damage
     raise UnidentifiedImageError
 
 
-def _decode(
-    path: PathLike, file: BinaryIO, options: ReadOptions, notes: list[str]
-) -> Image.Image:
+def begins_as_image(head: bytes) -> bool:
+    """Whether these are the first bytes of a format that nothing else begins with."""
+    starts = (SIGNATURE, b"\xff\xd8\xff", b"GIF8", b"\xff\x4f\xff\x51", *TIFF)
+    box = head[4:8] in (b"ftyp", b"jP  ")
+    return head.startswith(starts) or box or head[:4] + head[8:12] == b"RIFFWEBP"
+
+
+@contextlib.contextmanager
+def pillow_limit(most: int | None) -> Iterator[None]:
+    """Let Pillow too take so many pixels: for a process that has this one limit."""
+    before = Image.MAX_IMAGE_PIXELS
+    if most is not None:
+        Image.MAX_IMAGE_PIXELS = most
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _decode(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
     """Decode what `options` allow; anything else is an `ImageFileError`."""
     try:
-        try:
-            with _truncation.set(False):
-                return _load(path, file, options)
-        except ImageFileError:
-            raise
-        except Exception:  # damaged files make Pillow raise nearly any
-            if not options.allow_truncated:
-                raise
-            file.seek(0)
-            with _truncation.set(True):
-                image = _load(path, file, options)
-            notes.append("truncated or damaged: what is missing has some other colour")
-            return image
-    except ImageFileError:
+        return _attempts(path, file, options)
+    except (ImageFileError, InvalidValueError):
         raise
     except UnidentifiedImageError:
         file.seek(0)
@@ -288,19 +349,153 @@ def _decode(
             raise ImageFileError(path, "is empty", "Get another copy") from None
         problem = "not an image kquant reads"
         advice = f"It reads {', '.join(FORMATS)}"
-    except MemoryError:
-        problem, advice = "not enough memory to decode it", "Scale it down first"
+    except Image.DecompressionBombError:
+        problem = "more pixels than Pillow allows for this format"
+        advice = "If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS, or on the "
+        advice += "command line --max-pixels"
     except Exception as error:
-        problem = f"truncated or damaged ({error})"
-        advice = "Get an undamaged copy"
-        if not options.allow_truncated:
-            advice += ", or take what is there (--allow-truncated)"
+        if _is_memory(error):
+            problem, advice = "not enough memory to decode it", "Scale it down first"
+        else:
+            problem = f"truncated or damaged ({error})"
+            advice = "Get an undamaged copy"
+            if not options.allow_truncated:
+                advice += ", or take what is there (--allow-truncated)"
     raise ImageFileError(path, problem, advice)
 
 
-def _load(path: PathLike, file: BinaryIO, options: ReadOptions) -> Image.Image:
+def _is_memory(error: Exception) -> bool:
+    """Whether there was not enough memory, which says nothing about the file."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error)
+
+
+def _attempts(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
+    """Decode a file as it is, or without metadata, or as far as it goes."""
+    said: list[str] = []
+    profile = None
+    file.seek(0)
+    if file.read(len(SIGNATURE)) == SIGNATURE:
+        file, said, profile = cleaned_png(file)
+    whole = options.allow_truncated
+    try:
+        with _truncation.set(False):
+            return _load(path, file, options, said, profile)
+    except (ImageFileError, InvalidValueError, UnidentifiedImageError):
+        raise
+    except Exception as error:  # damaged files make Pillow raise nearly any
+        if _is_memory(error) or isinstance(error, Image.DecompressionBombError):
+            raise
+        from .repair import repaired  # which few files need
+
+        for copies, note in repaired(file):
+            with contextlib.suppress(Exception), _truncation.set(False):
+                found = [_load(path, c, options, [*said, note], None) for c in copies]
+                if _same(found):
+                    return found[0]
+        if not whole:
+            raise
+        _check_memory(file)
+        # Again as it is, as it may be that only memory was short.
+        with contextlib.suppress(Exception), _truncation.set(False):
+            return _load(path, file, options, said, profile)
+    said = [note for note in said if "no pixel is" not in note]
+    said.append("truncated or damaged: what is missing has some other colour")
+    with _truncation.set(True):
+        return _load(path, file, options, said, profile)
+
+
+def _same(found: list[_Found]) -> bool:
+    """Whether all show the same."""
+    pixels = [one.meaning.pixels for one in found]
+    return all(np.array_equal(pixels[0], other) for other in pixels[1:])
+
+
+def _check_memory(file: BinaryIO) -> None:
+    """Raise MemoryError if there is not what decoding needs.
+
+    Some decoders call that a broken file, and then leave the picture black.
+    """
     image = open_image(file)
-    pixels = image.width * image.height
+    bytearray(image.width * image.height * 8 + (1 << 20))
+
+
+def _load(
+    path: PathLike,
+    file: BinaryIO,
+    options: ReadOptions,
+    said: list[str],
+    profile: bytes | None,
+) -> _Found:
+    keep = options.icc == "keep"
+    try:
+        image = open_image(file)
+    except (_DamagedError, OSError) as error:
+        file.seek(0)
+        if file.read(4) not in TIFF:
+            raise
+        found = _strange_tiff(path, file, options, keep, said)
+        if found is None:
+            raise error from None
+        return found
+    _check_pixels(path, image.width * image.height, options)
+    # The further images of a camera's MPO are previews and second views.
+    frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+    if frames > 1 and options.frames == "refuse":
+        raise _several(path, str(frames))
+    if frames > 1:
+        image.seek(0)
+    if profile is not None:
+        image.info["icc_profile"] = profile
+    layout = layout_of_image(image)
+    if layout is None:
+        meaning = meaning_of(image, keep_profile=keep)
+    else:
+        with listening() as lines:
+            meaning = meaning_of(image, keep_profile=keep)
+        if lines and not ImageFile.LOAD_TRUNCATED_IMAGES:
+            raise _DamagedError(lines[0].rstrip("."))
+    return _Found(meaning, _resolution(image), [*said, *meaning.notes], image)
+
+
+def _strange_tiff(
+    path: PathLike,
+    file: BinaryIO,
+    options: ReadOptions,
+    keep: bool,
+    said: list[str],
+) -> _Found | None:
+    """Decode a TIFF that Pillow does not open; None if it is no TIFF at all."""
+    from ..color.pillow import meaning_of_tiff
+    from ..color.tiff import DPI_UNIT, X_DPI, Y_DPI, layout_of, read_tags
+
+    found = read_tags(file)
+    layout = None if found is None else layout_of(found.tags, found.order)
+    if found is None or layout is None or not layout.has_data:
+        return None
+    _check_pixels(path, layout.width * layout.height, options)
+    if found.more and options.frames == "refuse":
+        raise _several(path, "several")
+    if layout.is_plain:
+        raise ImageFileError(
+            path,
+            f"a TIFF of {layout.name}, compression {layout.compression}, which kquant "
+            "does not read",
+            "Convert it to RGB of 8 or 16 bits first",
+        )
+    with listening() as lines:
+        meaning = meaning_of_tiff(file, layout, keep_profile=keep)
+    if lines:
+        raise _DamagedError(lines[0].rstrip("."))
+    dpi = None
+    unit = layout.tags.get(DPI_UNIT, (2,))[0]
+    if X_DPI in layout.tags and Y_DPI in layout.tags and unit in (2, 3):
+        scale = 1 if unit == 2 else 2.54
+        across, down = layout.tags[X_DPI][0] * scale, layout.tags[Y_DPI][0] * scale
+        dpi = _sensible(across, down)
+    return _Found(meaning, dpi, [*said, *meaning.notes])
+
+
+def _check_pixels(path: PathLike, pixels: int, options: ReadOptions) -> None:
     if options.limit is not None and pixels > options.limit:
         raise ImageFileError(
             path,
@@ -308,25 +503,15 @@ def _load(path: PathLike, file: BinaryIO, options: ReadOptions) -> Image.Image:
             f"If you trust the file, allow more: max_pixels={pixels}, or on the "
             f"command line --max-pixels {-(-pixels // 10**6)}M",
         )
-    # The further images of a camera's MPO are previews and second views.
-    frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
-    if frames > 1 and options.frames == "refuse":
-        raise ImageFileError(
-            path,
-            f"{frames} frames; quantizing one would lose the others",
-            "Take the first one alone (frames='first', --frames first), or save the "
-            "one you want as an image of its own",
-        )
-    if frames > 1:
-        image.seek(0)
-    image.load()
-    if not image.info.keys() & EXIF and image.format != "TIFF":
-        return image
-    if image.getexif().get(ORIENTATION, 1) == 1:
-        return image
-    from PIL import ImageOps  # which few pictures need
 
-    return ImageOps.exif_transpose(image)
+
+def _several(path: PathLike, frames: str) -> ImageFileError:
+    return ImageFileError(
+        path,
+        f"{frames} frames; quantizing one would lose the others",
+        "Take the first one alone (frames='first', --frames first), or save the "
+        "one you want as an image of its own",
+    )
 
 
 def _resolution(image: Image.Image) -> tuple[float, float] | None:
@@ -334,4 +519,8 @@ def _resolution(image: Image.Image) -> tuple[float, float] | None:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
+    return _sensible(across, down)
+
+
+def _sensible(across: float, down: float) -> tuple[float, float] | None:
     return (across, down) if 1 <= across < 1e5 and 1 <= down < 1e5 else None

@@ -1,17 +1,22 @@
-"""Palettes in files: GIMP, JASC, Adobe colour table, hex lists, and P-mode images."""
+"""Palettes in files: GIMP, JASC, RIFF, Adobe colour table, hex lists, and images."""
 
+import os
 import re
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ImageFileError
-from .decode import read_palette
-from .disk import PathLike, read_file, write_file
+from .decode import begins_as_image, read_palette
+from .disk import PathLike, reading, write_file
 
 MOST = 256
 MOST_BYTES = 1 << 20  # no palette of 256 colours is longer
+
+HEAD = 256  # bytes that are looked at to see what a file is
+HEX_LINE = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
 
 # A file of Adobe's has a place for 256 colours, and perhaps how many are used, and
 # which of them is transparent.
@@ -26,15 +31,51 @@ def read_colors(path: PathLike) -> np.ndarray:
     ImageFileError
         If the file cannot be read, or a line is not what it should be.
     """
-    reader = READERS.get(Path(path).suffix.lower())
-    if reader is None:
-        return read_palette(path)
-    colors = reader(path, read_file(path, MOST_BYTES))
+    with reading(path), open(path, "rb") as file:
+        content = file.read(MOST_BYTES + 1)  # once, as it may be a pipe
+        reader = _reader(path, content[:HEAD])
+        if reader is None:
+            source = _Stream(b"" if file.seekable() else content + file.read())
+            source.name = os.fspath(path)
+            return read_palette(path if file.seekable() else source)
+    if len(content) > MOST_BYTES:
+        raise ImageFileError(
+            path, f"longer than {MOST_BYTES:,} bytes", "Check the file"
+        )
+    colors = reader(path, content)
     if not 1 <= len(colors) <= MOST:
         raise ImageFileError(
             path, f"has {len(colors)} colours, not 1..{MOST}", "Shorten it"
         )
     return colors
+
+
+class _Stream(BytesIO):
+    """What came from a pipe, with the name that it has in messages."""
+
+    name = ""
+
+
+def _reader(
+    path: PathLike, head: bytes
+) -> Callable[[PathLike, bytes], np.ndarray] | None:
+    """Say who reads a file: by its first bytes, or else by its ending.
+
+    None is for images.
+    """
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for first, reader in STARTS.items():
+        if start.startswith(first):
+            return reader
+    if head[:4] + head[8:12] == b"RIFFPAL ":
+        return _read_riff
+    if begins_as_image(head):
+        return None
+    suffix = Path(path).suffix.lower()
+    line = start.splitlines()[0].strip().decode("latin-1") if start else ""
+    if suffix in (".gpl", ".pal") and HEX_LINE.fullmatch(line):
+        return _read_hex
+    return READERS.get(suffix)
 
 
 def write_colors(path: PathLike, colors: np.ndarray, *, force: bool) -> None:
@@ -108,26 +149,61 @@ def _read_jasc(path: PathLike, content: bytes) -> np.ndarray:
     lines = _lines(path, content)
     if [line for _, line in lines[:2]] != ["JASC-PAL", "0100"]:
         raise _wrong(path, 1, "'JASC-PAL' and '0100'", lines[0][1] if lines else "")
-    colors = [_numbers(path, number, line.split(), 3) for number, line in lines[3:]]
+    rows = [(number, line.split()) for number, line in lines[3:]]
+    has_alpha = [len(words) > 3 and words[3].isdigit() for _, words in rows]
+    colors = [
+        _numbers(path, number, words, 4)
+        if alpha
+        else _numbers(path, number, words, 3) + [255] * any(has_alpha)
+        for (number, words), alpha in zip(rows, has_alpha, strict=True)
+    ]
     if len(lines) < 3 or lines[2][1] != str(len(colors)):
         given = lines[2][1] if len(lines) > 2 else ""
         raise _wrong(path, 3, f"{len(colors)}, the number of colours below", given)
-    return np.array(colors, np.uint8).reshape(-1, 3)
+    array = np.array(colors, np.uint8).reshape(-1, 4 if any(has_alpha) else 3)
+    if any(has_alpha) and not array[:, 3].any():
+        raise ImageFileError(
+            path,
+            "its fourth numbers, all 0, would make every colour transparent",
+            "Remove them, or write 255",
+        )
+    return array
+
+
+def _read_riff(path: PathLike, content: bytes) -> np.ndarray:
+    """Read a palette of Windows: the fourth byte of an entry is no alpha."""
+    at = 12
+    while content[at : at + 4] not in (b"data", b""):
+        length = int.from_bytes(content[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+    length = int.from_bytes(content[at + 4 : at + 8], "little")
+    data = content[at + 8 : at + 8 + length]
+    count = int.from_bytes(data[2:4], "little")
+    rows = max(len(data) - 4, 0) // 4
+    if count > rows:
+        raise ImageFileError(
+            path, f"says that it has {count} colours, but has {rows}", "Check the file"
+        )
+    entries = np.frombuffer(data[4 : 4 + 4 * count], np.uint8).reshape(-1, 4)
+    return entries[:, :3].copy()
 
 
 def _read_hex(path: PathLike, content: bytes) -> np.ndarray:
     """Read a hex colour a line, with or without #; `;` begins a comment.
 
-    In a .txt, eight digits have alpha first, as Paint.NET writes them.
+    In a .txt, and below Paint.NET's first line, eight digits have alpha first.
     """
     colors = []
+    alpha_first = Path(path).suffix.lower() == ".txt" or b"paint.net" in (
+        content[:64].lower()
+    )
     for number, line in _lines(path, content):
         if line.startswith(";"):
             continue
-        if not re.fullmatch(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{8})", line):
+        if not HEX_LINE.fullmatch(line):
             raise _wrong(path, number, "a colour as rrggbb", line)
         color = bytes.fromhex(line.removeprefix("#"))
-        if len(color) == 4 and Path(path).suffix.lower() == ".txt":
+        if len(color) == 4 and alpha_first:
             color = color[1:] + color[:1]
         colors.append((*color, 255)[:4])
     array = np.array(colors, np.uint8).reshape(-1, 4)
@@ -143,7 +219,16 @@ def _read_act(path: PathLike, content: bytes) -> np.ndarray:
         )
     colors = np.frombuffer(content, np.uint8, ACT_BYTES).reshape(-1, 3)
     count = int.from_bytes(content[ACT_BYTES : ACT_BYTES + 2], "big") or MOST
-    return colors[:count].copy()
+    if count > MOST:
+        raise ImageFileError(
+            path, f"says that it has {count} colours, but has {MOST}", "Check the file"
+        )
+    clear = int.from_bytes(content[ACT_BYTES + 2 :] or b"\xff\xff", "big")
+    if clear >= count:
+        return colors[:count].copy()
+    alpha = np.full((count, 1), 255, np.uint8)
+    alpha[clear] = 0
+    return np.hstack([colors[:count], alpha])
 
 
 # ---- writers
@@ -186,6 +271,15 @@ def _write_act(name: str, colors: np.ndarray) -> bytes:
     return content + len(colors).to_bytes(2, "big") + b"\xff\xff"
 
 
+# What files begin with; else their endings say what they are.
+STARTS: dict[bytes, Callable[[PathLike, bytes], np.ndarray]] = {
+    b"GIMP Palette": _read_gpl,
+    b"JASC-PAL": _read_jasc,
+    b"; Paint.NET": _read_hex,
+    b";Paint.NET": _read_hex,
+    b"; paint.net": _read_hex,
+    b";paint.net": _read_hex,
+}
 READERS: dict[str, Callable[[PathLike, bytes], np.ndarray]] = {
     ".gpl": _read_gpl,
     ".pal": _read_jasc,

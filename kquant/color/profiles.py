@@ -6,11 +6,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
-
-from ..color.pixels import as_pixels
 
 if TYPE_CHECKING:
+    from PIL import Image
     from PIL.ImageCms import ImageCmsTransform
 
 # No real colour profile is larger.
@@ -22,7 +20,10 @@ _BASE = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 def in_srgb(
     image: Image.Image, icc: bytes | None, keep: bool, notes: list[str]
 ) -> tuple[Image.Image, bytes | None]:
-    """Convert to sRGB by a profile; or keep the values and return the profile."""
+    """Convert to sRGB by a profile; or keep the values and return the profile.
+
+    The image is of 8 bits a channel.
+    """
     try:
         from PIL import ImageCms
 
@@ -64,11 +65,10 @@ def in_srgb(
 
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """Colours in a mode that Little CMS knows, of 8 bits, and alpha if there is any."""
-    if image.mode.startswith("I") or image.mode in ("F", "1"):
-        pixels = as_pixels(image)
-        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
-        if pixels.shape[2] == 4:
-            image.putalpha(Image.fromarray(np.ascontiguousarray(pixels[..., 3])))
+    if image.mode == "1":
+        image = image.convert("L")
+    elif image.mode == "La":
+        image = image.convert("LA")
     elif image.mode in ("P", "PA") or (
         image.has_transparency_data and image.mode not in ("LA", "RGBA")
     ):
@@ -80,7 +80,7 @@ def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 def _is_srgb(transform: ImageCmsTransform, base: str) -> bool:
     """Whether a profile changes no colour by more than rounding does."""
-    from PIL import ImageCms
+    from PIL import Image, ImageCms
 
     if base == "L":
         values = np.arange(256, dtype=np.uint8)[np.newaxis]
