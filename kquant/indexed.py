@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from .fit.quality import psnr_at, quality_of
 from .parallel import Workers
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from PIL import Image
 
     from ._palette import Palette
@@ -106,6 +107,15 @@ class IndexedImage:
         """Return the image as a new uint8 array, (H, W, 3) or with alpha (H, W, 4)."""
         colors: U8 = np.asarray(self.palette)
         return colors[self.indices]
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """Let NumPy see the picture: ``np.asarray(q)`` is `to_array()`."""
+        if copy is False:
+            raise ValueError("a picture of indices cannot be seen without a copy")
+        array = self.to_array()
+        return array if dtype is None else array.astype(dtype)
 
     def worst(self, image: ImageLike | None = None) -> Region:
         """Find the region whose mean colour is farthest from that of the original.

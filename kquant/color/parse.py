@@ -41,6 +41,11 @@ def as_colors(colors: Colors, name: str = "palette") -> U8:
     array = np.asarray(colors if hasattr(colors, "__array__") else _rows(colors, name))
     if array.ndim and len(array) == 0:
         raise InvalidValueError(f"{name} must have 1..{MAX_COLORS} colours, got 0")
+    if array.ndim == 1 and len(array) % 3 == 0 and array.dtype.kind in "iu":
+        raise InvalidValueError(
+            f"{name} must be (K, 3|4), got {len(array)} numbers in a row, as Pillow's "
+            f"getpalette() gives them: np.reshape({name}, (-1, 3))"
+        )
     if array.ndim != 2 or array.shape[1] not in (3, 4):
         raise InvalidValueError(f"{name} must be (K, 3|4), got shape {array.shape}")
     if len(array) > MAX_COLORS:
@@ -89,6 +94,8 @@ def _rows(colors: object, name: str) -> AnyArray:
     try:
         given = list(cast("Iterable[Any]", colors))
         entries = [_parse_hex(c, name) if isinstance(c, str) else c for c in given]
+        if all(hasattr(entry, "__index__") for entry in entries):
+            return np.array(entries)  # in a row, which is refused with the cure
         if len({len(entry) for entry in entries}) > 1:
             entries = [(*entry, 255) if len(entry) == 3 else entry for entry in entries]
         return np.array(entries)

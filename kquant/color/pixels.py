@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from typing import TYPE_CHECKING, TypeGuard, cast
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from .._typing import U8, AnyArray, AnyFloat, ImageLike
+
+
+# So many rows of three or four values are as likely a list of colours as a picture.
+LIST_OF_COLORS = 8
 
 
 def as_pixels(image: ImageLike) -> U8:
@@ -59,11 +64,34 @@ def pixels_of(image: ImageLike) -> tuple[U8, bool]:
             f"image must be a Pillow image or an array, got {type(image).__name__}; "
             "quantize_file() takes paths"
         )
+    if isinstance(image, np.ma.MaskedArray):
+        raise InvalidTypeError(
+            "image must not be a masked array, whose hidden values would count as "
+            "pixels: fill it, as image.filled(0), and give weights=~image.mask (of "
+            "one channel) for those that are to count"
+        )
     try:
         array = np.asarray(image)
     except (ValueError, TypeError) as error:
         raise InvalidTypeError(f"image cannot be made an array: {error}") from None
+    _refuse_other_layouts(array)
     return _array_pixels(array), True
+
+
+def _refuse_other_layouts(array: AnyArray) -> None:
+    """Refuse arrays that are laid out in another way, or that two ways would fit."""
+    shape = array.shape
+    if len(shape) == 2 and shape[1] in (3, 4) and shape[0] >= LIST_OF_COLORS:
+        raise InvalidValueError(
+            f"image of shape {shape} may be a list of colours or a grey picture "
+            f"{shape[1]} pixels wide: for colours give image[:, np.newaxis], or a "
+            "Histogram of them; for grey image[..., np.newaxis]"
+        )
+    if len(shape) == 3 and shape[0] in (1, 3, 4) and shape[2] > 4:
+        raise InvalidValueError(
+            f"image of shape {shape} has its bands first: move them last, as "
+            "np.moveaxis(image, 0, -1)"
+        )
 
 
 def _warn(message: str) -> None:
@@ -117,9 +145,14 @@ def _as_bytes(array: AnyArray) -> U8:
         return array.astype(np.uint8) * np.uint8(255)
     least, most = float(array.min()), float(array.max())
     if not (least >= 0 and most <= 1):  # also refuses NaN
+        cure = "divide by its maximum"
+        if math.isnan(least) or math.isnan(most):
+            cure = "replace NaN, as np.nan_to_num(image)"
+        elif least >= 0 and 1 < most <= 255:
+            cure = "divide by 255"
         raise InvalidValueError(
             "image of floats must be within 0..1 and without NaN, "
-            f"got {least:g}..{most:g}; divide by its maximum"
+            f"got {least:g}..{most:g}; {cure}"
         )
     scaled: AnyFloat = array.astype(np.float32 if array.itemsize < 8 else np.float64)
     bytes_: U8 = np.rint(scaled * 255).astype(np.uint8)

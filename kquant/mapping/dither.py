@@ -80,6 +80,11 @@ class Dither:
                     f"dither must be one of {names}, perhaps with a strength 0..1 as "
                     f"in '{example}:0.5', got {dither!r}"
                 )
+        elif type(dither).__module__ == "PIL.Image":
+            raise InvalidTypeError(
+                f"dither must be a bool, number or string, got Pillow's {dither!r}: "
+                "dither=True is its FLOYDSTEINBERG, False its NONE, 'bayer' its ORDERED"
+            )
         elif isinstance(dither, bool | np.bool_):
             strength = strength if dither else 0.0
         elif isinstance(dither, int | float | np.integer | np.floating):
