@@ -243,7 +243,15 @@ class Palette(Sequence["Color"]):
                 colors += cls.load(part).hex
             else:
                 colors.append(part)
-        return cls._counted(as_colors(colors, name), None)
+        try:
+            return cls._counted(as_colors(colors, name), None)
+        except InvalidValueError as error:
+            if len(colors) > 1 or not palette.isalnum():
+                raise
+            raise InvalidValueError(
+                f"{error}; nor is there a file of that name, or a device: those are "
+                f"{', '.join(DEVICES)}"
+            ) from None
 
     @classmethod
     def named(cls, name: str) -> Palette:

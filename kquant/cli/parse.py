@@ -104,6 +104,10 @@ class _Line:
             for known in near
             if not any(known.startswith(f"{other}-") for other in near)
         ]
+        if not near and len(name) > 3:
+            from difflib import get_close_matches  # slow to import, and seldom of use
+
+            near = get_close_matches(name, self._options, 2, 0.75)
         hint = f" (did you mean {' or '.join(near)}?)" if near else ""
         raise UsageError(f"unknown option {name}{hint}")
 
@@ -128,7 +132,13 @@ class _Line:
             return self.rest.pop(0)
         if self.rest and self._is_value(option, self.rest[0]):
             return self.rest.pop(0)
+        if self.rest and option.words and self._is_bare(self.rest[0]):
+            return self.rest.pop(0)  # a word that no file has: what is wrong with it
         return option.usual
+
+    def _is_bare(self, text: str) -> bool:
+        """Whether a word is no file, and does not look like the name of one either."""
+        return text.isalpha() and not self._exists(text)
 
     def _is_value(self, option: Option, text: str) -> bool:
         """Whether what follows is the value that may follow."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .._palette import Palette
 from ..files.decode import read_mask
+from ..files.encode import SUFFIXES
 from ..parallel import Workers, allowed_cores
 from ..settings import FIELDS, FIT, RUN, SHAPE, Settings
 from .inputs import STREAM, Destination, Job, choose_targets, find_inputs
@@ -155,6 +157,7 @@ def _check_shared(values: Values) -> None:
 
 def _jobs(values: Values, names: list[str]) -> list[Job]:
     """Find the files, and choose where their results go."""
+    _explain_names(values, names)
     found = find_inputs(names, recursive="recursive" in values)
     destination = Destination(
         **_given(values, ("output", "out_dir", "ext", "in_place"))
@@ -163,6 +166,31 @@ def _jobs(values: Values, names: list[str]) -> list[Job]:
     if not jobs:
         raise UsageError("there are no images in what was named")
     return jobs
+
+
+def _explain_names(values: Values, names: list[str]) -> None:
+    """Refuse what people type first, with what they mean."""
+    for name in names:
+        if "://" in name and not os.path.exists(name):
+            raise UsageError(f"{name} is an address, not a file: download it first")
+    output = values.get("output")
+    named = bool(output) and os.path.splitext(output)[1]
+    if output and (
+        output.endswith(("/", os.sep)) or (os.path.isdir(output) and not named)
+    ):
+        raise UsageError(f"-o names a file, not a directory: use --out-dir {output}")
+    *first, last = names
+    if not first or os.path.exists(last):
+        return
+    if last.isdecimal() and len(last) <= 3:
+        raise UsageError(
+            f"{last} is no file: a number of colours comes before the files, or as "
+            f"-k {last}"
+        )
+    placed = any(name in values for name in ("output", "out_dir", "ext", "in_place"))
+    writable = os.path.splitext(last)[1].lower() in SUFFIXES
+    if len(names) == 2 and writable and os.path.exists(first[0]) and not placed:
+        raise UsageError(f"{last} does not exist: to write it, use -o {last}")
 
 
 def _check_streams(values: Values, jobs: list[Job]) -> None:

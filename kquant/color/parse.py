@@ -112,10 +112,24 @@ def _parse_hex(text: str, name: str) -> Color:
     if len(digits) in (3, 4):
         digits = "".join(2 * digit for digit in digits)
     if len(digits) not in (6, 8) or not set(digits) <= set(hexdigits):
-        raise InvalidValueError(
-            f"{name} colour {text!r} is not of the form #rgb, #rrggbb or #rrggbbaa"
-        )
+        named = _css_color(text)
+        if named is None:
+            raise InvalidValueError(
+                f"{name} colour {text!r} is not of the form #rgb, #rrggbb or "
+                "#rrggbbaa, nor a name that CSS knows"
+            )
+        return named
     return tuple(bytes.fromhex(digits))
+
+
+def _css_color(text: str) -> Color | None:
+    """Look up one of the 148 names of CSS, from Pillow's table."""
+    try:
+        from PIL.ImageColor import colormap, getrgb
+    except ImportError:  # the engine needs no Pillow
+        return None
+    known = text.strip().lower()
+    return getrgb(known)[:3] if known in colormap else None
 
 
 def with_channels(colors: U8, channels: int) -> U8:

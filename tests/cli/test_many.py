@@ -121,7 +121,7 @@ def test_quality_that_is_not_reached(capsys):
     assert "best 4-colour result has quality" in capsys.readouterr().err
     assert cli.main(["a.png", "b.png", "-k4", "-Q", "90-99"]) == 99
     assert cli.main(["a.png", "b.png", "-k4", "-Q", "90-99", "--skips-ok"]) == 0
-    assert cli.main(["a.png", "no.png", "-k4", "-Q", "90-99"]) == 1
+    assert cli.main(["a.png", "no.jpg", "-k4", "-Q", "90-99"]) == 1
     assert files() == ["a.png", "b.png"]
 
 

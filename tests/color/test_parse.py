@@ -44,7 +44,7 @@ def test_every_form_gives_the_same(form):
         ([(0.5, 1, 1)], TypeError, "integers, got float64"),
         (["#12345"], ValueError, "'#12345' is not of the form"),
         (["#gggggg"], ValueError, "'#gggggg' is not of the form"),
-        (["red"], ValueError, "'red' is not of the form"),
+        (["rod"], ValueError, "'rod' is not of the form"),
         (["# 12 34"], ValueError, "is not of the form"),
         ("#ff0000", TypeError, "got one string"),
         (None, TypeError, "palette must be"),
