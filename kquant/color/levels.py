@@ -38,10 +38,19 @@ class Samples:
         """Round to 0..255; say whether that lost nothing."""
         out = np.empty(self.array.shape, np.uint8)
         exact = True
+        by_table = self.array.dtype.kind == "u" and self.low == 0 and self.high < 65536
+        if by_table:
+            values = np.arange(int(self.high) + 1)
+            table, _ = self._round(values)
+            kept = table.astype(np.int64) * values[-1] == values * 255
         for part, rows in _parts(self.array):
-            levels, kept = self._round(part)
-            out[rows] = levels
-            exact = exact and kept
+            if by_table:
+                part = np.minimum(part, values[-1])
+                out[rows] = table[part]
+                exact = exact and bool(kept[part].all())
+                continue
+            out[rows], part_kept = self._round(part)
+            exact = exact and part_kept
         return out, exact
 
     def _round(self, part: AnyArray) -> tuple[U8, bool]:

@@ -7,7 +7,7 @@ the same pixels from here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,9 +84,11 @@ def meaning_of(image: Image.Image, *, keep_profile: bool = False) -> Meaning:
     encoding, special = _encoding(image, info, notes)
     samples = _deep_samples(image, layout, notes, twin=special)
     if samples is None:
+        cut = image.format == "JPEG2000" and _is_deep_jpeg_2000(image)
         _load(image)
         decoded = _as_decoded(image, layout, notes)
-        return shown(decoded, info, encoding, turn, notes, keep_profile)
+        meaning = shown(decoded, info, encoding, turn, notes, keep_profile)
+        return replace(meaning, exact=False) if cut else meaning
     if layout is not None:
         turn = tiff_turn(layout)
     return shown(samples, info, encoding, turn, notes, keep_profile)
@@ -414,6 +416,20 @@ def _deep_ppm(image: Any, file: IO[bytes], tile: Any) -> Samples | None:
         array = np.frombuffer(content, form).astype(form.newbyteorder("="))
     shape = image.height, image.width, channels
     return Samples(array.reshape(shape), 0, most, "RGB" if channels == 3 else "L")
+
+
+def _is_deep_jpeg_2000(image: Any) -> bool:
+    """Whether a colour has more than 8 bits, of which Pillow leaves 8."""
+    file = getattr(image, "fp", None)
+    if file is None or image.mode.startswith("I"):
+        return False
+    place = file.tell()
+    file.seek(0)
+    head = file.read(1 << 12)
+    file.seek(place)
+    at = head.find(b"\xff\x4f\xff\x51")  # its first marker, and that of the sizes
+    depth = head[at + 42 : at + 43] if at >= 0 else b""
+    return bool(depth) and (depth[0] & 127) + 1 > 8
 
 
 def _as_decoded(

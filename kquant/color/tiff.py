@@ -49,6 +49,10 @@ TYPES = {
     13: (4, "I"), 16: (8, "Q"), 17: (8, "q"), 18: (8, "Q"),
 }  # fmt: skip
 MOST_ENTRIES = 1 << 12
+UNPACKED = 1 << 16  # samples at a time: a multiple of 8, so that bytes stay whole
+
+# How much longer than the file its pixels can be, for decompressors that have a limit.
+RATIOS = {5: 4096, 8: 1100, 32946: 1100, 32773: 130}
 
 # Those that give back the bytes that went in.
 NONE, PACKBITS = 1, 32773
@@ -428,6 +432,9 @@ def _decompressed(
         return out
     from PIL import TiffImagePlugin
 
+    ratio = RATIOS.get(layout.compression)
+    if ratio is not None and row * rows > ratio * sum(counts) + row * high:
+        raise ValueError("its strips are too short")
     pieces, places, at = [], [], 8
     for offset, count in zip(offsets, counts, strict=True):
         file.seek(offset)
@@ -527,12 +534,15 @@ def _integrated(content: U8, channels: int) -> U8:
 def _unpacked(content: U8, count: int, bits: int) -> AnyArray:
     """(rows, count) numbers of so many bits each, the first of a byte its highest."""
     out = np.empty((len(content), count), np.uint32 if bits > 16 else np.uint16)
-    step = max(1, (1 << 20) // max(1, count * bits))
+    wide = min(count, UNPACKED)
+    step = max(1, UNPACKED // wide)
     for y in range(0, len(content), step):
-        ones = np.unpackbits(content[y : y + step], axis=1, count=count * bits)
-        ones = ones.reshape(-1, count, bits)
-        number = np.zeros(ones.shape[:2], out.dtype)
-        for place in range(bits):
-            number = (number << 1) | ones[..., place]
-        out[y : y + step] = number
+        for x in range(0, count, wide):
+            part = out[y : y + step, x : x + wide]
+            part[:] = 0
+            size = part.shape[1] * bits
+            packed = content[y : y + step, x * bits // 8 : (x * bits + size + 7) // 8]
+            ones = np.unpackbits(packed, axis=1, count=size).reshape(*part.shape, bits)
+            for place in range(bits):
+                part[:] = (part << 1) | ones[..., place]
     return out

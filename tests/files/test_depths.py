@@ -6,7 +6,7 @@ import struct
 import made
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 import kquant
 from kquant.color.pixels import as_pixels
@@ -303,6 +303,32 @@ def test_what_16_bits_had_and_8_have_not_is_not_lossless(tmp_path):
         report = kquant.quantize_file(tmp_path / "even", tmp_path / "e.png", force=True)
         assert report.image.lossless
         assert report.notes == ()
+
+
+@pytest.mark.skipif(not features.check("jpg_2000"), reason="no JPEG 2000 here")
+@pytest.mark.parametrize(("bits", "whole"), [(8, True), (12, False)])
+def test_jpeg_2000_of_more_than_8_bits_is_not_lossless(bits, whole):
+    file = io.BytesIO()
+    Image.new("RGB", (9, 9), (1, 2, 3)).save(file, "JPEG2000", no_jp2=True)
+    content = bytearray(file.getvalue())
+    for channel in range(3):  # what the depth is, in the sizes
+        content[42 + 3 * channel] = bits - 1
+    assert picture(bytes(content)).exact == whole
+
+
+def test_wide_pictures_are_unpacked_in_parts():
+    array = samples(11, 1, 2, 200_003)
+    read = picture(made.tiff(array, 11, compression=8))
+    assert np.array_equal(read.pixels, scaled(array, 0, 2047))
+
+
+def test_a_tiff_of_few_bytes_takes_no_memory_for_many_pixels():
+    content = made.tiff(np.zeros((2, 2, 1)), 12, compression=8)
+    for tag, value in ((256, 9000), (257, 9000), (278, 3)):
+        place = content.index(struct.pack("<HHI", tag, 3, 1)) + 8
+        content = content[:place] + struct.pack("<H", value) + content[place + 2 :]
+    with pytest.raises(kquant.ImageFileError, match="truncated or damaged"):
+        picture(content)
 
 
 def test_a_tiff_that_cannot_be_read_is_called_by_its_name():
