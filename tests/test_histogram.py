@@ -153,7 +153,7 @@ def test_a_histogram_that_came_from_anywhere_is_checked():
     with pytest.raises(ValueError, match="kernel: codes"):
         kquant.Palette.fit(bad, 1)
     bad = Histogram._ordered(*parts[:2], parts[2] - 1)
-    with pytest.raises(ValueError, match="kernel: .*weights"):
+    with pytest.raises(ValueError, match=r"kernel: .*weights"):
         kquant.Palette.fit(bad, 1)
 
 
