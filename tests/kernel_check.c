@@ -515,6 +515,40 @@ static void check_example(uint8_t *pixels)
     free(indices);
 }
 
+/* What no function may be given is told from what it may. */
+static void check_contract(void)
+{
+    size_t cells[33];
+    const uint32_t codes[] = {0, 7, 1 << 23, 1 << 24}, twice[] = {5, 6, 6};
+    require(kq_cell_counts(codes, 4, 32, cells) && cells[32] == 4, "codes are refused");
+    require(kq_cell_counts(codes, 3, 24, cells) && cells[24] == 3, "codes are refused");
+    require(!kq_cell_counts(codes, 4, 24, cells), "a code of 25 bits is taken");
+    require(!kq_cell_counts(codes + 3, 1, 24, cells), "a code of 25 bits is taken");
+    require(!kq_cell_counts(twice, 3, 24, cells), "a code is taken twice");
+    const uint8_t labels[] = {0, 3, 255, 1};
+    require(kq_are_labels(labels, 4, 256) && kq_are_labels(labels, 2, 4)
+                && !kq_are_labels(labels, 4, 255) && !kq_are_labels(labels, 2, 3),
+            "labels are told wrong");
+    const int16_t coords[] = {0, KQ_MOST, -1}, above[] = {1, KQ_MOST + 1};
+    require(kq_are_on_grid(coords, 2) && !kq_are_on_grid(coords, 3)
+                && !kq_are_on_grid(above, 2) && kq_are_on_grid(above, 1),
+            "coordinates are told wrong");
+    const int64_t most[] = {1, KQ_MOST_WEIGHT - 1, 1, 0, -1};
+    const int64_t large[] = {INT64_MIN, INT64_MAX, 2};
+    require(kq_are_weights(most, 2, 1) && !kq_are_weights(most, 3, 1)
+                && kq_are_weights(most + 2, 2, 0) && !kq_are_weights(most + 2, 2, 1)
+                && !kq_are_weights(most + 4, 1, 0) && !kq_are_weights(large, 1, 0)
+                && !kq_are_weights(large + 1, 2, 0),
+            "weights are told wrong");
+    const int64_t good[KQ_SUMS] = {2, 0, 2 * KQ_MOST, 1, 0};
+    const int64_t bad[][KQ_SUMS] = {
+        {2, 0, 2 * KQ_MOST + 1}, {2, -1}, {-1}, {INT64_MIN}, {0, 1},
+        {KQ_MOST_WEIGHT + 1}};
+    require(kq_are_sums(good, 1), "sums are refused");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        require(!kq_are_sums(bad[i], 1), "wrong sums are taken");
+}
+
 int main(void)
 {
     static uint8_t pixels[4 * PIXELS];
@@ -541,6 +575,7 @@ int main(void)
         first = hash;
     }
     check_example(pixels);
+    check_contract();
     printf("%016llx\n", (unsigned long long)first);
     return 0;
 }
