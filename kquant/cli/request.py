@@ -173,11 +173,9 @@ def _explain_names(values: Values, names: list[str]) -> None:
     for name in names:
         if "://" in name and not os.path.exists(name):
             raise UsageError(f"{name} is an address, not a file: download it first")
-    output = values.get("output")
-    named = bool(output) and os.path.splitext(output)[1]
-    if output and (
-        output.endswith(("/", os.sep)) or (os.path.isdir(output) and not named)
-    ):
+    output = values.get("output", "")
+    folder = os.path.isdir(output) and not os.path.splitext(output)[1]
+    if folder or output.endswith(("/", os.sep)):
         raise UsageError(f"-o names a file, not a directory: use --out-dir {output}")
     *first, last = names
     if not first or os.path.exists(last):
