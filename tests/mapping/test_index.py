@@ -137,7 +137,7 @@ def test_the_smallest_case_that_the_grid_gets_wrong(level):
 
 
 @pytest.mark.parametrize("space", ["srgb", "linear", "oklab", "lab"])
-@pytest.mark.parametrize("dither", [False, "blue-noise", "bayer"])
+@pytest.mark.parametrize("dither", [False, True, "blue-noise", "bayer"])
 def test_an_entry_that_equals_the_pixel_wins(space, dither, level):
     for alpha in (1, 2, 5, 16, 254):
         red, blue = np.mgrid[0:256:17, 0:256:17]
