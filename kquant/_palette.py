@@ -313,7 +313,7 @@ class Palette(Sequence["Color"]):
         with Workers(threads, progress) as workers:
             return map_pixels(
                 pixels, self, get_space(settings.space), settings.dither, workers
-            )._of(exact=exact)
+            )._of(exact=exact, image=image)
 
     @property
     def counts(self) -> I64 | None:

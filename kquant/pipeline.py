@@ -191,7 +191,11 @@ def quantize(
     settings = Settings(**given)
     pixels, exact = pixels_of(image)
     with Workers(threads, progress) as workers:
-        return Quantization(pixels, settings, workers).result()._of(exact=exact)
+        return (
+            Quantization(pixels, settings, workers)
+            .result()
+            ._of(exact=exact, image=image)
+        )
 
 
 class Quantization:

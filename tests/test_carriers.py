@@ -9,7 +9,6 @@ table as docs/carriers.md.
 import contextlib
 import functools
 import io
-import os
 import re
 import shutil
 import struct
@@ -17,16 +16,21 @@ import sys
 import tempfile
 import unittest.mock
 import warnings
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 import made
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, features
+from PIL import (
+    Image,
+    ImageCms,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    features,
+)
 
 import kquant
 from kquant.cli import main as cli
@@ -101,7 +105,7 @@ class Example:
 # Few colours in disorder: as few as any palette holds, and smaller with a palette.
 CHANCE = np.random.default_rng(8)
 COLORS = CHANCE.integers(30, 226, (12, 3)).astype(np.uint8)
-SHAPE = 40, 56
+SHAPE = 64, 80
 WHICH = CHANCE.integers(0, len(COLORS), SHAPE)
 RGB = COLORS[WHICH]
 LEVELS = np.linspace(10, 240, len(COLORS)).astype(np.uint8)
@@ -230,9 +234,9 @@ def has_comment(image, content):
 
 
 def is_one_channel(image, content):
-    """Whether a pixel is one number: no three bands, and entries that are all grey."""
-    return image.mode in ("1", "L", "P", "I;16") and bool(np.ptp(rgba(image)[..., :3],
-                                                                axis=2).max() == 0)  # fmt: skip
+    """Whether a pixel is one number, and all entries are grey; WebP has RGB alone."""
+    grey = np.ptp(rgba(image)[..., :3], axis=2).max() == 0
+    return bool(grey) and (image.mode in ("1", "L", "P") or image.format == "WEBP")
 
 
 def has_profile(image, content):
@@ -325,6 +329,13 @@ def bmp_with(kind, gamma=0, endpoints=bytes(36), profile=b""):
     return start + head + rows.tobytes() + profile
 
 
+def webp_with_xmp():
+    """A WebP with some filling, as ours would not be smaller."""
+    content = saved(RGB, "WEBP", lossless=True, xmp=XMP)
+    content += b"JUNK" + struct.pack("<I", 2000) + bytes(2000)
+    return content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+
+
 def gif_with_profile():
     content = gif()()
     flags = content[10]
@@ -347,18 +358,29 @@ LEAVES = "leaves out"
 
 
 def gammas():
-    half, sixty = light(RGB), np.rint(255 * light(RGB)).astype(np.uint8)
-    yield "gamma", "gAMA of PNG", "a.png", png((b"gAMA", struct.pack(">I", 100000))), (
-        srgb(RGB / 255)
+    half = light(RGB)
+    yield (
+        "gamma",
+        "gAMA of PNG",
+        "a.png",
+        png((b"gAMA", struct.pack(">I", 100000))),
+        (srgb(RGB / 255)),
     )
     points = [round(v * 100000) for xy in P3 for v in xy]
-    yield "gamma", "cHRM of PNG", "a.png", png((b"cHRM", struct.pack(">8I", *points))), (
-        srgb(half @ FROM_P3.T)
+    yield (
+        "gamma",
+        "cHRM of PNG",
+        "a.png",
+        png((b"cHRM", struct.pack(">8I", *points))),
+        (srgb(half @ FROM_P3.T)),
     )
-    yield "gamma", "cICP of PNG", "a.png", png((b"cICP", bytes([12, 13, 0, 1]))), (
-        srgb(half @ FROM_P3.T)
+    yield (
+        "gamma",
+        "cICP of PNG",
+        "a.png",
+        png((b"cICP", bytes([12, 13, 0, 1]))),
+        (srgb(half @ FROM_P3.T)),
     )
-    del sixty
 
 
 def rows():
@@ -406,7 +428,7 @@ def rows():
     yield Example(
         "colour profile", "kept (`--icc keep`)", "a.png",
         saved_by(RGB, "PNG", icc_profile=WIDE), RGB, PROFILE, has=has_profile,
-        arguments=("--icc", "keep"), options={"icc": "keep"},
+        arguments=("--icc", "keep"), options={"icc": "keep"}, no_pillow="policy",
     )  # fmt: skip
     yield Example(
         "colour profile", "damaged", "a.png",
@@ -465,7 +487,8 @@ def rows():
                          (b"tRNS", struct.pack(">H", SIXTEEN_GREY[0, 0, 0]))),
         np.dstack([deep(SIXTEEN_GREY, 16),
                    255 * (SIXTEEN_GREY[..., :1] != SIXTEEN_GREY[0, 0, 0])]
-                  ).astype(np.uint8), "bits|transparen", no_array="key",
+                  ).astype(np.uint8),
+        "bits|transparen", "matte|End the name in", no_array="key",
     )  # fmt: skip
     yield Example(
         "bit depth", "32 bits, with a range", "a.tif",
@@ -506,9 +529,9 @@ def rows():
     for what, alpha in (("transparent or opaque", HOLE), ("half-transparent", SOFT)):
         yield Example(
             "alpha", what, "a.png",
-            lambda alpha=alpha: saved(np.dstack([RGB, alpha]).astype(np.uint8), "PNG"),
-            unhidden(alpha), "transparen", "matte|--alpha-threshold|End the name in",
-            array=lambda alpha=alpha: np.dstack([RGB, alpha]).astype(np.uint8),
+            saved_by(unhidden(alpha), "PNG"), unhidden(alpha), "transparen",
+            "matte|--alpha-threshold|End the name in",
+            array=lambda alpha=alpha: unhidden(alpha),
             fixed=lambda: np.concatenate([COLORS, np.full((1, 3), 255, np.uint8)]),
             has=lambda image, content, alpha=alpha: bool(
                 (rgba(image)[..., 3:] == alpha).all()
@@ -522,7 +545,7 @@ def rows():
     )  # fmt: skip
     yield Example(
         "alpha", "associated, in a TIFF", "a.tif",
-        lambda: made.tiff(np.dstack([RGB * (HOLE > 0), HOLE]), 8, t338=(1,)),
+        lambda: made.tiff(unhidden(HOLE), 8, t338=(1,)),
         unhidden(HOLE), "transparen", "matte|--alpha-threshold|End the name in",
         no_array="associated",
     )  # fmt: skip
@@ -562,7 +585,7 @@ def rows():
         stack = np.stack([RGB] * 3)
         yield Example(
             "frames", "APNG" if form == "PNG" else form, name,
-            frames(form, **options), RGB, "frames", TAKE_FIRST + "|one at a time",
+            frames(form, **options), RGB, "frame", TAKE_FIRST + "|one at a time",
             has=lambda image, content: getattr(image, "n_frames", 1) == 3, needs=needs,
             array=lambda stack=stack: stack,
         )  # fmt: skip
@@ -600,7 +623,7 @@ def rows():
         )  # fmt: skip
         yield Example(
             "XMP", f"WebP{note}", "a.webp",
-            saved_by(RGB, "WEBP", lossless=True, xmp=XMP), RGB, f"{LEAVES}.*XMP",
+            webp_with_xmp, RGB, f"{LEAVES}.*XMP",
             has=has_xmp, needs="webp", **more,
         )  # fmt: skip
         yield Example(
@@ -656,6 +679,7 @@ class Outcome:
     said: list[str]
     refused: str = ""
     untouched: bool = False
+    unknown: bool = False
 
 
 def rgba(image):
@@ -674,7 +698,11 @@ def by_library(example, image, folder):
 
 
 def by_pillow(example, folder):
-    with Image.open(put(example, folder)) as image:
+    try:
+        image = Image.open(put(example, folder))
+    except UnidentifiedImageError:
+        return Outcome(None, [], unknown=True)
+    with image:
         return by_library(example, image, folder)
 
 
@@ -788,6 +816,7 @@ DOORS = {
 NEEDS = {"to WebP": "webp"}
 
 REASONS = {
+    "unknown": "Pillow does not open such files: `quantize_file` does",
     "array": "an array is bare values: it has no such thing",
     "no file": "there are no such files: arrays alone are masked",
     "depth": "NumPy has no integers of 10, 12 or 14 bits: whoever has them scales them",
@@ -796,7 +825,7 @@ REASONS = {
     "associated": "an array says nothing of its alpha: it is taken as not associated",
     "fourth": "the fourth channel of an array is alpha, which the documentation says",
     "hidden": "`transparent_rgb` says what one entry hides: who calls chooses",
-    "policy": "whether metadata are kept is an option of files",
+    "policy": "whether metadata and profiles are kept is an option of files",
 }
 
 
@@ -864,9 +893,13 @@ def cell(number, door):
     folder = Path(tempfile.mkdtemp())
     try:
         outcome = DOORS[door](example, folder)
+        if outcome.unknown:
+            return NONE, "unknown"
         word = judge(example, door, outcome)
-        line = outcome.refused or (outcome.said or [""])[0]
-        return word, re.sub(r"^(kquant: |failed: )?(\S*/)?(a\.\w+|-): ", "", line)
+        line = outcome.refused or "".join(outcome.said)
+        return word, re.sub(
+            r"^((kquant|failed): )?(\S*[/\\])?((a|out)\.\w+|-): ", "", line
+        )
     finally:
         shutil.rmtree(folder)
 
@@ -879,3 +912,96 @@ def test_what_goes_in_comes_out_or_the_user_is_told(number, door):
     if codec := lacks(EXAMPLES[number], door):
         pytest.skip(f"this Pillow was built without {codec}")
     cell(number, door)
+
+
+def test_no_two_examples_are_called_the_same():
+    ids = [example.id for example in EXAMPLES]
+    assert len(set(ids)) == len(ids)
+
+
+def test_what_is_lost_in_silence_is_found():
+    example = EXAMPLES[0]
+    folder = Path(tempfile.mkdtemp())
+    try:
+        Image.fromarray(RGB).save(folder / "out.png")  # as it was stored
+        with pytest.raises(AssertionError, match="nothing said of it"):
+            judge(example, "new file", Outcome(folder / "out.png", []))
+        with pytest.raises(AssertionError):  # said twice, or of something else
+            judge(example, "new file", Outcome(folder / "out.png", ["orientation"] * 2))
+        with pytest.raises(AssertionError):
+            judge(example, "new file", Outcome(folder / "out.png", ["gamma"]))
+        with pytest.raises(AssertionError):  # refused without a cure
+            judge(example, "new file", Outcome(None, [], "no"))
+        said = Outcome(folder / "out.png", ["its orientation"])
+        assert judge(example, "new file", said) == SAID
+    finally:
+        shutil.rmtree(folder)
+
+
+# ---- the page of the documentation
+
+HEAD = """
+# What comes through
+
+A picture is more than its pixels: it says which way is up, what its values mean, where it is on earth, whose it is.
+Whatever goes in comes out, or the user is told; these tables say what becomes of what, by every way in.
+Every cell is a test, in `tests/test_carriers.py`, which makes such a picture, calls kquant, and looks at the new file, the warnings and the errors; it prints this page.
+
+- *kept*: it is in the new file, which is read by others, or the pixels are as it says.
+- *said*: it is not, or not known to be right, and one warning names it.
+- *refused*: there is no new file, and the message says what to do.
+- –: that cannot come in by this door; the letter says why.
+
+In Python, the doors are `quantize` with a Pillow image, `quantize` with an array (both save a PNG), and `quantize_file`.
+On the command line they are a new PNG, `-i`, several files with `--out-dir`, the standard input, `--shared-palette`, and `--palette`.
+The last four are formats that are written: `quantize_file` to each.
+"""  # noqa: E501
+
+
+def page():
+    """Make docs/carriers.md."""
+    parts = [HEAD.lstrip()]
+    letters = {reason: chr(ord("a") + i) for i, reason in enumerate(REASONS)}
+    lines = {}
+    rows = [["carrier", "as", *DOORS], ["---"] * (2 + len(DOORS))]
+    for number, example in enumerate(EXAMPLES):
+        row = [example.carrier, example.what]
+        for door in DOORS:
+            word, line = cell(number, door)
+            if word == NONE:
+                word = f"– {letters[line]}"
+            elif line:
+                found = lines.setdefault((example.carrier, example.what), {})
+                found.setdefault(_shown(line), word)
+            row.append(word)
+        rows.append(row)
+    parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n")
+    reasons = [f"- {letters[name]}: {reason}." for name, reason in REASONS.items()]
+    parts.append("## What cannot come in\n\n" + "\n".join(reasons) + "\n")
+    said = ["| carrier | as | message |", "| --- | --- | --- |"]
+    for (carrier, what), found in lines.items():
+        said += [f"| {carrier} | {what} | `{line}` |" for line in found]
+    parts.append(
+        "## What is said\n\nThe name of the file, which begins each line on the command "
+        "line, is left out.\n\n" + "\n".join(said) + "\n"
+    )
+    return "\n".join(parts)
+
+
+def _shown(line):
+    return line.removesuffix(".").replace("|", "\\|")
+
+
+def test_the_documentation_has_this_table():
+    for example in EXAMPLES:
+        for door in DOORS:
+            if codec := lacks(example, door):
+                pytest.skip(f"this Pillow was built without {codec}")
+    assert DOCS.read_text(encoding="utf-8") == page(), (
+        "run python tests/test_carriers.py > docs/carriers.md"
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    print(page(), end="")

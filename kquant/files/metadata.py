@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
+    from PIL import Image
+
     from .tags import Tags
 
 # Where a picture lies on the earth; values that are none; what GDAL says of it.
@@ -139,6 +141,37 @@ def read_metadata(file: BinaryIO) -> Metadata:
     return found
 
 
+def metadata_of_image(image: Image.Image) -> Metadata:
+    """Find what a Pillow image says beside its pixels: in its file, or what is left."""
+    file = getattr(image, "fp", None)
+    if file is not None and image.format not in (None, "AVIF"):
+        with contextlib.suppress(OSError, ValueError):  # it was closed
+            place = file.tell()
+            try:
+                return read_metadata(file)
+            finally:
+                file.seek(place)
+    found, info = Metadata(), image.info
+    if isinstance(info.get("exif"), bytes):
+        _add_exif(found, info["exif"])
+    xmp = info.get("xmp", info.get(XMP_KEYWORD, b""))
+    found.xmp = xmp if isinstance(xmp, bytes) else str(xmp).encode()
+    comment = info.get("comment")
+    if isinstance(comment, bytes):
+        _add_text(found, "Comment", comment)
+    texts = getattr(image, "text", {}) if image.format == "PNG" else {}
+    found.texts += [
+        (key, str(text)) for key, text in texts.items() if key != XMP_KEYWORD
+    ]
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    found.geo = {tag: (1, b"") for tag in GEO_TAGS if tag in tags}
+    described = {tag: (2, str(tags[tag]).encode()) for tag in DESCRIBING if tag in tags}
+    found.exif = found.exif or exif_of(described, {})
+    if found.parsed_exif is None:
+        found.exif = b""
+    return found
+
+
 # ---- parts that several formats have
 
 
@@ -240,7 +273,7 @@ def _jpeg(file: BinaryIO, found: Metadata) -> None:
         size = int.from_bytes(file.read(2), "big") - 2
         if size < 0:
             break
-        if mark[1] not in (0xE1, 0xEB, 0xED, 0xFE):
+        if mark[1] not in (0xE1, 0xE2, 0xEB, 0xED, 0xFE):
             file.seek(size, 1)
             continue
         data = file.read(size)
@@ -252,6 +285,8 @@ def _jpeg(file: BinaryIO, found: Metadata) -> None:
             found.xmp = found.xmp or data[29:]
         elif data.startswith(b"Photoshop 3.0\0"):
             photoshop += data[14:]
+        elif mark[1] == 0xE2 and data.startswith(b"MPF\0"):
+            found.others.append("further pictures (previews, views or a gain map)")
         elif mark[1] == 0xEB and b"jumb" in data[:64]:
             found.others.append("content credentials")
     _add_photoshop(found, photoshop)
@@ -384,6 +419,9 @@ def _avif(file: BinaryIO, found: Metadata) -> None:
     info = AvifImageFile(file, "").info
     _add_exif(found, info.get("exif") or b"")
     found.xmp = info.get("xmp") or b""
+    file.seek(0)
+    if b"tmap" in file.read(1 << 12):
+        found.others.append("gain map")
 
 
 def _ppm(file: BinaryIO, found: Metadata) -> None:

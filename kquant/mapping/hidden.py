@@ -35,3 +35,16 @@ def hidden_color(pixels: U8, choice: str) -> U8:
         return np.zeros(3, np.uint8)
     sums = [int((weights * pixels[..., c]).sum()) for c in range(3)]
     return np.array([(2 * s + total) // (2 * total) for s in sums], np.uint8)
+
+
+def hidden_note(pixels: U8, choice: str) -> str | None:
+    """Say that hidden colours are lost, of which nobody has chosen one."""
+    if pixels.shape[2] == 3 or choice != "zero":
+        return None
+    colors = pixels[pixels[..., 3] == 0, :3]
+    if len(colors) == 0 or (colors == colors[0]).all():
+        return None
+    return (
+        "the colours below its fully transparent pixels become one, black: choose it "
+        "with --transparent-rgb keep or bleed (transparent_rgb=)"
+    )
