@@ -191,11 +191,8 @@ def quantize(
     settings = Settings(**given)
     pixels, exact = pixels_of(image)
     with Workers(threads, progress) as workers:
-        return (
-            Quantization(pixels, settings, workers)
-            .result()
-            ._of(exact=exact, image=image)
-        )
+        result = Quantization(pixels, settings, workers).result()
+    return result._of(exact=exact, image=image)
 
 
 class Quantization:

@@ -101,7 +101,7 @@ def _gif(file: IO[bytes], notes: list[str]) -> Declared:
         kind = file.read(1)
         name = file.read(file.read(1)[0])
         wanted = kind == b"\xff" and name == b"ICCRGBG1012"
-        parts = []
+        parts: list[bytes] = []
         while size := file.read(1)[0]:
             part = file.read(size)
             if wanted and len(parts) * 255 < MOST:

@@ -1,4 +1,4 @@
-"""What an image that somebody opened says beside its pixels, for who saves the result."""
+"""What a Pillow image says beside its pixels, for whoever saves the result."""
 
 from __future__ import annotations
 

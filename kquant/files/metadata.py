@@ -159,6 +159,9 @@ def metadata_of_image(image: Image.Image) -> Metadata:
     comment = info.get("comment")
     if isinstance(comment, bytes):
         _add_text(found, "Comment", comment)
+    resources = info.get("photoshop")
+    if isinstance(resources, dict) and isinstance(resources.get(0x0404), bytes):
+        found.iptc = resources[0x0404]
     texts = getattr(image, "text", {}) if image.format == "PNG" else {}
     found.texts += [
         (key, str(text)) for key, text in texts.items() if key != XMP_KEYWORD
