@@ -231,7 +231,7 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
         image, encoded = _fitted(
             Quantization(picture.pixels, settings, workers), settings, file
         )
-        image = image._of(exact=picture.exact)
+        image = image._of(None, exact=picture.exact)
         status = _status(
             source, target, picture.size, len(encoded), settings.min_saving
         )

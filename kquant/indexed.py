@@ -102,7 +102,7 @@ class IndexedImage:
         """
         return self.max_error_srgb == 0 and self._exact
 
-    def _of(self, *, exact: bool, image: object = None) -> IndexedImage:
+    def _of(self, image: object, *, exact: bool) -> IndexedImage:
         """Return the result for an original of which the pixels may be a part."""
         beside = beside_of(image) if is_pillow(image) else None
         if exact and beside is None:

@@ -192,7 +192,7 @@ def quantize(
     pixels, exact = pixels_of(image)
     with Workers(threads, progress) as workers:
         result = Quantization(pixels, settings, workers).result()
-    return result._of(exact=exact, image=image)
+    return result._of(image, exact=exact)
 
 
 class Quantization:

@@ -268,7 +268,7 @@ UNIT = samples(16) / 65535
 SIGNED = np.repeat(samples(16)[..., :1] - 32768, 3, axis=2)
 SIXTEEN_GREY = np.repeat(SIXTEEN[..., :1], 3, axis=2)
 
-GIF_OPTIONS = {"palette": bytes(range(256)) * 3}
+SPELLED = {"WEBP": "WebP"}
 
 
 def as_palette_image(shown=RGB):
@@ -393,7 +393,7 @@ def rows():
         ("WEBP", "a.webp", {"lossless": True}),
     ):  # fmt: skip
         yield Example(
-            "orientation", f"EXIF of {form}", name,
+            "orientation", f"EXIF of {SPELLED.get(form, form)}", name,
             saved_by(RGB, form, exif=exif(6), **options), UPRIGHT, ORIENTED,
             no_array="array", needs="webp" if form == "WEBP" else "",
         )  # fmt: skip
@@ -407,7 +407,7 @@ def rows():
         ("WEBP", "a.webp", {"lossless": True}),
     ):  # fmt: skip
         yield Example(
-            "colour profile", f"{form}", name,
+            "colour profile", SPELLED.get(form, form), name,
             saved_by(RGB, form, icc_profile=WIDE, **options), by_profile(WIDE), PROFILE,
             near=1, needs="webp" if form == "WEBP" else "",
         )  # fmt: skip
@@ -556,8 +556,8 @@ def rows():
     yield Example(
         "hidden colour", "many, below fully transparent pixels", "a.png",
         lambda: saved(np.dstack([RGB, HOLE]).astype(np.uint8), "PNG"),
-        unhidden(HOLE), "hide|under|below", "End the name in|matte|--alpha-threshold",
-        array=None, has=has_hidden, no_array="hidden", no_pillow="hidden",
+        unhidden(HOLE), "hide several colours", "matte|--alpha-threshold|End the name",
+        has=has_hidden, no_array="hidden", no_pillow="hidden",
         fixed=lambda: unhidden(HOLE).reshape(-1, 4),
     )  # fmt: skip
 
@@ -588,7 +588,7 @@ def rows():
     ):  # fmt: skip
         stack = np.stack([RGB] * 3)
         yield Example(
-            "frames", "APNG" if form == "PNG" else form, name,
+            "frames", SPELLED.get(form, form), name,
             frames(form, **options), RGB, "frame", TAKE_FIRST + "|one at a time",
             has=lambda image, content: getattr(image, "n_frames", 1) == 3, needs=needs,
             array=lambda stack=stack: stack,
@@ -828,7 +828,8 @@ REASONS = {
     "range": "an array says no range: the row above is its refusal",
     "associated": "an array says nothing of its alpha: it is taken as not associated",
     "fourth": "the fourth channel of an array is alpha, which the documentation says",
-    "hidden": "`transparent_rgb` says what one entry hides: who calls chooses",
+    "hidden": "`transparent_rgb` says what the one transparent entry hides; black, if "
+    "nobody asks for more",
     "policy": "whether metadata and profiles are kept is an option of files",
 }
 

@@ -22,7 +22,7 @@ from ..errors import ImageFileError, InvalidValueError
 from .beside import resolution_of, sensible
 from .clean import cleaned_png
 from .disk import MOST_BYTES, reading
-from .metadata import Metadata, read_metadata
+from .metadata import Metadata, add_pixel_shape, read_metadata
 from .voices import listening
 
 if TYPE_CHECKING:
@@ -158,6 +158,9 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
         found = _decode(name, file, options)
         meaning, notes = found.meaning, tuple(found.notes)
         pixels = as_pixels(meaning.pixels)
+        metadata = read_metadata(file)
+        if found.image is not None:
+            add_pixel_shape(metadata, found.image.info)
         return Picture(
             pixels,
             size,
@@ -165,7 +168,7 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
             found.dpi,
             notes,
             meaning.exact,
-            read_metadata(file),
+            metadata,
         )
 
 

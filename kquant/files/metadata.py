@@ -21,7 +21,7 @@ from .tags import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
     from PIL import Image
 
@@ -141,8 +141,25 @@ def read_metadata(file: BinaryIO) -> Metadata:
     return found
 
 
+def add_pixel_shape(found: Metadata, info: dict[Any, Any]) -> None:
+    """Name pixels that are not square, by what Pillow knows, if there is no unit."""
+    shape = info.get("aspect", info.get("resolution"))  # of PNG, and of TIFF
+    if shape is None and info.get("jfif_unit") == 0:
+        shape = info.get("jfif_density")
+    with contextlib.suppress(TypeError, ValueError):
+        across, down = (float(value) for value in shape)  # type: ignore[union-attr]
+        if across > 0 and down > 0 and abs(across - down) > 0.001 * across:
+            found.others.append(f"shape of its pixels ({across:g}:{down:g})")
+
+
 def metadata_of_image(image: Image.Image) -> Metadata:
     """Find what a Pillow image says beside its pixels: in its file, or what is left."""
+    found = _metadata_of_image(image)
+    add_pixel_shape(found, image.info)
+    return found
+
+
+def _metadata_of_image(image: Image.Image) -> Metadata:
     file = getattr(image, "fp", None)
     if file is not None and image.format not in (None, "AVIF"):
         with contextlib.suppress(OSError, ValueError):  # it was closed

@@ -41,10 +41,13 @@ def hidden_note(pixels: U8, choice: str) -> str | None:
     """Say that hidden colours are lost, of which nobody has chosen one."""
     if pixels.shape[2] == 3 or choice != "zero":
         return None
-    colors = pixels[pixels[..., 3] == 0, :3]
-    if len(colors) == 0 or (colors == colors[0]).all():
+    clear = pixels[..., 3] == 0
+    if not clear.any():
+        return None
+    whole = np.ascontiguousarray(pixels).view(np.uint32)[..., 0][clear]
+    if (whole == whole[0]).all():
         return None
     return (
-        "the colours below its fully transparent pixels become one, black: choose it "
-        "with --transparent-rgb keep or bleed (transparent_rgb=)"
+        "its fully transparent pixels hide several colours, of which one is left: "
+        "black, unless transparent_rgb (--transparent-rgb) or the palette says which"
     )
