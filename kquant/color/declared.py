@@ -80,7 +80,8 @@ def _bmp(file: IO[bytes], notes: list[str]) -> Declared:
         if max(powers) - min(powers) > 0.01 or min(powers) == 0:
             notes.append("its gamma is another for each colour: taken as sRGB")
         else:
-            gamma = 1 / powers[0]
+            # Some write the inverse, as PNG has it; no curve of a screen is below 1.
+            gamma = min(powers[0], 1 / powers[0])
     if ends.any():
         rows = ends.reshape(3, 3)
         rows = np.vstack([rows.sum(axis=0), rows])

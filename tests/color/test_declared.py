@@ -133,6 +133,10 @@ def test_what_a_bmp_says():
     assert said("BMP", bmp(bytes(4), *other))[0].encoding.power == pytest.approx(
         1.8, 1e-3
     )
+    inverse = [0] * 9 + [round(65536 / 1.8)] * 3
+    assert said("BMP", bmp(bytes(4), *inverse))[0].encoding.power == pytest.approx(
+        1.8, 1e-3
+    )
     unequal = [0] * 9 + [65536, 2 * 65536, 65536]
     assert "another for each colour" in said("BMP", bmp(bytes(4), *unequal))[1][0]
     assert "in another file" in said("BMP", bmp(b"KNIL", *[0] * 12))[1][0]
