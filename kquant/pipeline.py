@@ -192,7 +192,8 @@ def quantize(
     settings = Settings(**given)
     pixels, exact = pixels_of(image)
     with Workers(threads, progress) as workers:
-        return Quantization(pixels, settings, workers).result()._of(exact=exact)
+        result = Quantization(pixels, settings, workers).result()
+    return result._of(image, exact=exact)
 
 
 class Quantization:
