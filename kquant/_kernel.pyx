@@ -97,7 +97,7 @@ cdef extern from "kquant.h" nogil:
         u8 *unused
         size_t used
 
-    void kq_bucket_sort(const kq_image *, u32 *, u32 *, u16 *)
+    void kq_bucket_sort(const kq_image *, u32 *, u16 *)
     size_t kq_count_colors(const kq_buckets *, size_t, size_t, size_t, u32 *, u8 *,
                            i64 *)
     size_t kq_tally(const kq_image *, u8 *, u32 *, size_t)
@@ -252,11 +252,11 @@ cdef class Buckets:
         cdef kq_image image = as_image(pixels)
         cdef size_t size = image.height * image.width
         need(size <= UINT32_MAX, "too many pixels")
-        cdef u32[::1] codes = numpy.empty(size, numpy.uint32)
         cdef u32[::1] bounds = numpy.empty(KQ_BUCKETS + 1, numpy.uint32)
-        cdef u16[::1] low = numpy.empty(size, numpy.uint16)
+        # Not all of it is written if the image changes meanwhile.
+        cdef u16[::1] low = numpy.zeros(size, numpy.uint16)
         with nogil:
-            kq_bucket_sort(&image, &codes[0], &bounds[0], &low[0])
+            kq_bucket_sort(&image, &bounds[0], &low[0])
         self.buckets = kq_buckets(&low[0], &bounds[0])
         self.low, self.bounds = low, keep(bounds.base)
 

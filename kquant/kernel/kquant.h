@@ -58,7 +58,7 @@ A whole run, which tests/kernel_check.sh compiles from here and runs:
         static uint8_t colors[N * KQ_RGB];
         static int64_t counts[N];
         const kq_image image = {pixels, H, W, KQ_RGB, KQ_RGB * W, KQ_RGB, 1};
-        kq_bucket_sort(&image, codes, bounds, low);
+        kq_bucket_sort(&image, bounds, low);
         const kq_buckets part = {low, bounds};
         const size_t n =
             kq_count_colors(&part, 1, 0, KQ_BUCKETS, codes, colors, counts);
@@ -192,9 +192,9 @@ typedef struct {
 } kq_buckets;
 
 /* Sort an image of less than 2^32 pixels into buckets: low[height * width], bounds
-[KQ_BUCKETS + 1]. codes[height * width] is scratch. */
-void kq_bucket_sort(const kq_image *image, uint32_t *codes, uint32_t *bounds,
-                    uint16_t *low);
+[KQ_BUCKETS + 1]. If the image changes meanwhile, so does what comes out, and not all of
+`low` need be written. */
+void kq_bucket_sort(const kq_image *image, uint32_t *bounds, uint16_t *low);
 
 /* Count the distinct colours of the buckets first..last-1 of parts[count]. Writes
 codes[n], colors[n][3] and counts[n] in Morton order, n at most the pixels of these
