@@ -138,6 +138,7 @@ cdef extern from "kquant.h" nogil:
     void kq_ordered(const kq_picture *, const u32 *, size_t, size_t, const u8 *, u32 *,
                     u8 *)
     int kq_use_level(int)
+    int kq_is_exact()
     int kq_are_labels(const u8 *, size_t, size_t)
     int kq_are_on_grid(const i16 *, size_t)
     int kq_are_weights(const i64 *, size_t, i64)
@@ -146,6 +147,13 @@ cdef extern from "kquant.h" nogil:
 BANDS, BAND_ROWS, BUCKETS, TILE = KQ_BANDS, KQ_BAND_ROWS, KQ_BUCKETS, KQ_TILE
 CHANNELS, ONE, SLACK, STRENGTH, SUMS = (
     KQ_CHANNELS, KQ_ONE, KQ_SLACK, KQ_STRENGTH, KQ_SUMS)
+
+
+if not kq_is_exact():
+    raise ImportError(
+        "kquant was compiled with flags that change how floating-point numbers are "
+        "rounded: build it again without them (CFLAGS, LDFLAGS)"
+    )
 
 
 # ---- checks

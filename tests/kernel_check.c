@@ -585,6 +585,7 @@ static void check_contract(void)
     require(!kq_cell_counts(codes + 3, 1, 24, cells), "a code of 25 bits is taken");
     require(!kq_cell_counts(twice, 3, 24, cells), "a code is taken twice");
     const uint8_t labels[] = {0, 3, 255, 1};
+    require(kq_is_exact(), "not compiled by the rules of IEEE 754");
     require(kq_are_labels(labels, 4, 256) && kq_are_labels(labels, 2, 4)
                 && !kq_are_labels(labels, 4, 255) && !kq_are_labels(labels, 2, 3),
             "labels are told wrong");
