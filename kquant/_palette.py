@@ -171,7 +171,8 @@ class Palette(Sequence["Color"]):
         Parameters
         ----------
         source : Histogram, PIL.Image.Image or array_like
-            A histogram, perhaps of many images, or an image as for `quantize`.
+            A histogram, perhaps of many images, or an image as for `quantize`. A list
+            of colours is refused: give a `Histogram` of it.
         weights
             As for `quantize`; not for a histogram, whose counts are its weights.
         colors, effort, space, lock, max_error, protect_pixels, seed, threads, progress
@@ -205,7 +206,8 @@ class Palette(Sequence["Color"]):
                     )
                 histogram = counted = source
             else:
-                pixels = as_pixels(source)
+                # A list of colours, of any length, is no picture of grey values.
+                pixels = as_pixels(source, rows=1)
                 histogram = counted = count_pixels(pixels, workers)
                 if weights is not None:
                     weighed = as_weights(weights, pixels.shape[:2])

@@ -90,7 +90,7 @@ def quantize(
     Parameters
     ----------
     image : PIL.Image.Image or array_like
-        A Pillow image of any mode, or an array of shape (H, W) or (H, W, 1|2|3|4)
+        A Pillow image of any mode, or an array of shape (H, W) or (H, W, 1|3|4)
         and type uint8, uint16 or float in 0..1, with any strides. If any pixel is not
         opaque, the palette has alpha too. EXIF orientation, colour
         profile and gamma of a Pillow image are applied, as `quantize_file` does.
