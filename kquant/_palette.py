@@ -111,6 +111,9 @@ class Palette(Sequence["Color"]):
         counts: I64 | None,
         matched: U8 | None = None,
     ) -> None:
+        # The kernel takes no strides, which a slice or a transposed array has.
+        colors = np.ascontiguousarray(colors)
+        matched = None if matched is None else np.ascontiguousarray(matched)
         for array in (colors, counts, matched):
             if array is not None:
                 array.flags.writeable = False
