@@ -16,8 +16,8 @@ from .files.content import (
     as_pillow,
     check_optimize,
 )
-from .files.disk import check_target, write_file
-from .files.encode import encode
+from .files.disk import check_link, check_target, write_file
+from .files.encode import FORMATS, encode
 from .fit.quality import psnr_at, quality_of
 from .parallel import Workers
 
@@ -194,10 +194,11 @@ class IndexedImage:
             None if depth is None else as_depth("depth", depth),
             palette_png,
         )
-        check_target(path, force=force)
+        target = check_target(path, force=force)
+        check_link(path, target, FORMATS)
         with Workers(threads) as workers:
             encoded = encode(path, content_of(self), options, workers)
-        write_file(path, encoded, force=force)
+        write_file(path, encoded, force=force, seen=target.before)
         return len(encoded)
 
     def __repr__(self) -> str:

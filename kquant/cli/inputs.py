@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
+from ..errors import ImageFileError
 from ..files.decode import SUFFIXES
 from .options import UsageError
 
@@ -32,7 +33,7 @@ class Job(NamedTuple):
     @property
     def in_place(self) -> bool:
         """Whether the source itself is replaced."""
-        return self.source != STREAM and _key(self.source) == _key(self.target)
+        return self.source != STREAM and key_of(self.source) == key_of(self.target)
 
 
 class Destination(NamedTuple):
@@ -76,7 +77,7 @@ def find_inputs(names: list[str], *, recursive: bool) -> list[Found]:
             found += [] if paths else [Found(name, root)]
         else:
             found.append(Found(name, os.path.dirname(name)))
-    return list({_key(one.path): one for one in reversed(found)}.values())[::-1]
+    return list({key_of(one.path): one for one in reversed(found)}.values())[::-1]
 
 
 def _walk(folder: str) -> Iterator[str]:
@@ -156,17 +157,24 @@ def _target(one: Found, destination: Destination) -> str:
     return os.path.join(destination.out_dir, stem + (destination.ext or APART))
 
 
-def _key(path: str) -> str:
-    return path if path == STREAM else os.path.normcase(os.path.realpath(path))
+def key_of(path: str) -> str:
+    if path == STREAM:
+        return path
+    try:
+        return os.path.normcase(os.path.realpath(path))
+    except OSError:  # of a name that is relative to it
+        raise ImageFileError(
+            path, "the working directory was deleted", "Change to another one"
+        ) from None
 
 
 def _check_conflicts(jobs: list[Job]) -> None:
-    sources = {_key(job.source): job for job in jobs if job.source != STREAM}
+    sources = {key_of(job.source): job for job in jobs if job.source != STREAM}
     targets: dict[str, Job] = {}
     for job in jobs:
         if job.target == STREAM:
             continue
-        key = _key(job.target)
+        key = key_of(job.target)
         if key in targets:
             raise UsageError(
                 f"{targets[key].source} and {job.source} would both become "
