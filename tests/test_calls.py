@@ -72,7 +72,10 @@ def walk(faulty, folder, arguments, before, refused=0, ways=(), **others):
         **others,
     }
     print(json.dumps(order), file=faulty.stdin, flush=True)
-    rows = [json.loads(line) for line in iter(faulty.stdout.readline, "\n")]
+    rows = []
+    while (line := faulty.stdout.readline()) != "\n":
+        assert line, "the process ended"
+        rows.append(json.loads(line))
     for row in rows:
         row["held"] = {
             name: text if text.startswith("->") else bytes.fromhex(text)
