@@ -15,7 +15,13 @@ from .errors import ImageFileError, QualityError
 from .files.beside import in_words, resolution_note
 from .files.carry import carried
 from .files.decode import read_picture, source_name
-from .files.disk import check_link, check_target, hard_links, write_file
+from .files.disk import (
+    check_link,
+    check_target,
+    hard_links,
+    lost_attributes,
+    write_file,
+)
 from .files.encode import FORMATS, check_format, encode, shows
 from .files.nodata import nodata_note
 from .fit.goal import most_that_fit
@@ -310,7 +316,7 @@ class _File:
                 )
         lost = write_file(target, encoded, force=force, like=like, seen=seen)
         if lost:
-            notes.append(f"the new file could not be given its {in_words(lost)}")
+            notes.append(lost_attributes(target, lost))
         return notes
 
 

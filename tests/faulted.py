@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import traceback
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +53,15 @@ def save(name, **options):
         IMAGE.save(name, threads=1, **options)
 
 
+def say(warning, *_):
+    print(f"kquant: warning: {warning}", file=sys.stderr)
+
+
 def run(arguments):
     """Do what is asked for; return the exit code."""
     if arguments[0] != "save":
         return cli.main([*arguments, "-k4", "--effort=fast", "--threads", "1", "-q"])
+    warnings.showwarning = say
     try:
         save(arguments[1], force=arguments[2:] == ["--force"])
     except kquant.KquantError as error:

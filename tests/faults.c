@@ -25,12 +25,12 @@ enum { NO_LINKS = 1, NO_EXCLUSIVE_RENAME = 2 };
 static int armed, with_stdout, log_to, nth, how, code, refused, count, full;
 static char root[4096];
 
-void faults_arm(const char *folder, int stdout_too, int log, int n, int mode,
-                int error, int refuse);
+void faults_arm(const char *folder, int stdout_too, int log, int n, int mode, int error,
+                int refuse);
 
 /* Begin. Every call is written to `log` as a line; the n-th (from 1) is the one. */
-void faults_arm(const char *folder, int stdout_too, int log, int n, int mode,
-                int error, int refuse)
+void faults_arm(const char *folder, int stdout_too, int log, int n, int mode, int error,
+                int refuse)
 {
     snprintf(root, sizeof root, "%s", folder);
     with_stdout = stdout_too;
@@ -97,26 +97,26 @@ static int fails(const char *name)
     return 1;
 }
 
-#define REAL(result, name, ...)                                                       \
-    static result (*real)(__VA_ARGS__);                                               \
-    if (!real)                                                                        \
-        real = (result(*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name)
+#define REAL(result, name, ...)         \
+    static result (*real)(__VA_ARGS__); \
+    if (!real)                          \
+    real = (result (*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name)
 
-#define ON_HANDLE(result, name, types, values, handle)                                \
-    result name types                                                                 \
-    {                                                                                 \
-        REAL(result, name, UNPACK types);                                             \
-        if (armed && about(handle) && fails(#name))                                   \
-            return -1;                                                                \
-        return real values;                                                           \
+#define ON_HANDLE(result, name, types, values, handle) \
+    result name types                                  \
+    {                                                  \
+        REAL(result, name, UNPACK types);              \
+        if (armed && about(handle) && fails(#name))    \
+            return -1;                                 \
+        return real values;                            \
     }
-#define ON_NAME(result, name, types, values, folder, path)                            \
-    result name types                                                                 \
-    {                                                                                 \
-        REAL(result, name, UNPACK types);                                             \
-        if (armed && named(folder, path) && fails(#name))                             \
-            return -1;                                                                \
-        return real values;                                                           \
+#define ON_NAME(result, name, types, values, folder, path) \
+    result name types                                      \
+    {                                                      \
+        REAL(result, name, UNPACK types);                  \
+        if (armed && named(folder, path) && fails(#name))  \
+            return -1;                                     \
+        return real values;                                \
     }
 #define UNPACK(...) __VA_ARGS__
 
@@ -139,8 +139,7 @@ ON_NAME(int, stat, (const char *p, struct stat *s), (p, s), AT_FDCWD, p)
 ON_NAME(int, stat64, (const char *p, struct stat64 *s), (p, s), AT_FDCWD, p)
 ON_NAME(int, lstat, (const char *p, struct stat *s), (p, s), AT_FDCWD, p)
 ON_NAME(int, lstat64, (const char *p, struct stat64 *s), (p, s), AT_FDCWD, p)
-ON_NAME(int, fstatat, (int d, const char *p, struct stat *s, int o), (d, p, s, o), d,
-        p)
+ON_NAME(int, fstatat, (int d, const char *p, struct stat *s, int o), (d, p, s, o), d, p)
 ON_NAME(int, fstatat64, (int d, const char *p, struct stat64 *s, int o), (d, p, s, o),
         d, p)
 ON_NAME(int, access, (const char *p, int m), (p, m), AT_FDCWD, p)
@@ -152,8 +151,7 @@ ON_NAME(int, chown, (const char *p, uid_t u, gid_t g), (p, u, g), AT_FDCWD, p)
 ON_NAME(int, utimensat, (int d, const char *p, const struct timespec t[2], int o),
         (d, p, t, o), d, p)
 ON_NAME(int, rename, (const char *a, const char *b), (a, b), AT_FDCWD, b)
-ON_NAME(int, renameat, (int d, const char *a, int e, const char *b), (d, a, e, b), e,
-        b)
+ON_NAME(int, renameat, (int d, const char *a, int e, const char *b), (d, a, e, b), e, b)
 
 int close(int handle)
 {
@@ -233,46 +231,46 @@ ssize_t read(int handle, void *data, size_t size)
     return real(handle, data, size);
 }
 
-#define OPEN(name)                                                                    \
-    int name(const char *path, int flags, ...)                                        \
-    {                                                                                 \
-        REAL(int, name, const char *, int, ...);                                      \
-        va_list more;                                                                 \
-        va_start(more, flags);                                                        \
-        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;       \
-        va_end(more);                                                                 \
-        if (armed && named(AT_FDCWD, path) && fails("open"))                          \
-            return -1;                                                                \
-        return real(path, flags, mode);                                               \
+#define OPEN(name)                                                              \
+    int name(const char *path, int flags, ...)                                  \
+    {                                                                           \
+        REAL(int, name, const char *, int, ...);                                \
+        va_list more;                                                           \
+        va_start(more, flags);                                                  \
+        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0; \
+        va_end(more);                                                           \
+        if (armed && named(AT_FDCWD, path) && fails("open"))                    \
+            return -1;                                                          \
+        return real(path, flags, mode);                                         \
     }
-#define OPENAT(name)                                                                  \
-    int name(int folder, const char *path, int flags, ...)                            \
-    {                                                                                 \
-        REAL(int, name, int, const char *, int, ...);                                 \
-        va_list more;                                                                 \
-        va_start(more, flags);                                                        \
-        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;       \
-        va_end(more);                                                                 \
-        if (armed && named(folder, path) && fails("openat"))                          \
-            return -1;                                                                \
-        return real(folder, path, flags, mode);                                       \
+#define OPENAT(name)                                                            \
+    int name(int folder, const char *path, int flags, ...)                      \
+    {                                                                           \
+        REAL(int, name, int, const char *, int, ...);                           \
+        va_list more;                                                           \
+        va_start(more, flags);                                                  \
+        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0; \
+        va_end(more);                                                           \
+        if (armed && named(folder, path) && fails("openat"))                    \
+            return -1;                                                          \
+        return real(folder, path, flags, mode);                                 \
     }
 OPEN(open)
 OPEN(open64)
 OPENAT(openat)
 OPENAT(openat64)
 
-#define FCNTL(name)                                                                   \
-    int name(int handle, int command, ...)                                            \
-    {                                                                                 \
-        REAL(int, name, int, int, ...);                                               \
-        va_list more;                                                                 \
-        va_start(more, command);                                                      \
-        void *value = va_arg(more, void *);                                           \
-        va_end(more);                                                                 \
-        if (armed && command == F_DUPFD_CLOEXEC && about(handle) && fails("dup"))     \
-            return -1;                                                                \
-        return real(handle, command, value);                                          \
+#define FCNTL(name)                                                               \
+    int name(int handle, int command, ...)                                        \
+    {                                                                             \
+        REAL(int, name, int, int, ...);                                           \
+        va_list more;                                                             \
+        va_start(more, command);                                                  \
+        void *value = va_arg(more, void *);                                       \
+        va_end(more);                                                             \
+        if (armed && command == F_DUPFD_CLOEXEC && about(handle) && fails("dup")) \
+            return -1;                                                            \
+        return real(handle, command, value);                                      \
     }
 FCNTL(fcntl)
 FCNTL(fcntl64)

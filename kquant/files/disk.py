@@ -175,6 +175,11 @@ def make_folder(path: PathLike) -> None:
         ) from None
 
 
+def lost_attributes(path: PathLike, names: list[str]) -> str:
+    """Say which extended attributes a file that replaced another does not have."""
+    return f"{os.fspath(path)} lost extended attributes: {', '.join(names)}"
+
+
 def hard_links(path: PathLike) -> int:
     """Count the names of a file; 1 if there is none."""
     try:

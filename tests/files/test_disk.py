@@ -468,7 +468,14 @@ def test_attributes_that_cannot_stay_are_named(tmp_path, monkeypatch):
     os.setxattr(path, "user.note", b"x")
     monkeypatch.setattr(os, "setxattr", failing(errno.ENOSPC))
     report = kquant.quantize_file(path, path, 4, force=True)
-    assert report.notes == ("the new file could not be given its user.note",)
+    said = f"{path} lost extended attributes: user.note"
+    assert report.notes == (said,)
+    q = kquant.quantize(RGB, 4)
+    monkeypatch.undo()
+    os.setxattr(path, "user.note", b"x")
+    monkeypatch.setattr(os, "setxattr", failing(errno.ENOSPC))
+    with pytest.warns(kquant.KquantWarning, match="lost extended attributes"):
+        q.save(path, force=True)
 
 
 # ---- names of trouble
