@@ -18,6 +18,10 @@ from .errors import InvalidValueError
 from .fit.clusters import nearest
 from .fit.protect import solve_protected
 from .indexed import IndexedImage
+
+# Settings import these when they are first needed. That is now, as a child that is
+# forked while another thread imports would wait for ever.
+from .mapping.dither import Dither
 from .mapping.index import index_pixels
 from .parallel import Workers
 from .settings import Settings
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
     from ._typing import I64, U8, Color, Colors, ImageLike
     from .color.space import Space
     from .files.disk import PathLike
-    from .mapping.dither import Dither
     from .parallel import Progress
     from .settings import EffortName, SpaceName
 
@@ -102,6 +105,20 @@ class Palette(Sequence["Color"]):
         """Take (K, 3|4) uint8 colours and (K,) int64 counts that nobody else holds."""
         palette = cls.__new__(cls)
         palette._set(colors, counts, matched)
+        return palette
+
+    @classmethod
+    def _restored(cls, colors: U8, counts: I64 | None, matched: U8 | None) -> Palette:
+        """Take what a pickle held, which may be anything."""
+        palette = cls(colors, matched)
+        if counts is not None:
+            given = np.array(counts)
+            if given.shape != (len(palette),) or given.dtype.kind not in "iu":
+                raise InvalidValueError(
+                    f"counts must be ({len(palette)},) integers, got {given.dtype} of "
+                    f"shape {given.shape}"
+                )
+            palette._set(palette._colors, given.astype(np.int64), palette._matched)
         return palette
 
     @classmethod
@@ -377,7 +394,7 @@ class Palette(Sequence["Color"]):
         return hash(self._colors.tobytes())
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Palette._counted, (self._colors, self._counts, self._matched)
+        return Palette._restored, (self._colors, self._counts, self._matched)
 
     def __repr__(self) -> str:
         shown = self.hex if len(self) <= 8 else [*self.hex[:7], "..."]

@@ -19,10 +19,12 @@ from .files.content import Content, WriteOptions
 from .files.encode import encode
 from .fit.clusters import Clusters, nearest
 from .fit.freed import colors_for_freed
+from .fit.goal import Goal
 from .fit.nested import NestedPalettes
 from .fit.protect import solve_protected
 from .fit.quality import psnr_at, quality_of
 from .indexed import IndexedImage
+from .mapping.dither import Dither
 from .mapping.hidden import hidden_color
 from .mapping.index import index_pixels
 from .mapping.lost import far_from, lost_colors
@@ -36,9 +38,7 @@ if TYPE_CHECKING:
 
     from ._typing import I16, U8, Colors, ImageLike, Index
     from .files.disk import PathLike
-    from .fit.goal import Goal
     from .fit.problem import Problem, Solution
-    from .mapping.dither import Dither
     from .mapping.index import IndexMap
     from .parallel import Progress
     from .settings import (
@@ -301,6 +301,9 @@ class Quantization:
         kept: Solution | None = None
         for attempt in range(RESERVATIONS + 1):
             solution, mse = self._fewest(goal)
+            if mse > goal.limit and attempt == 0:
+                # A search for all the colours alone may end a little lower.
+                solution, mse = self._measured(self._delivered(self._solved()))
             if mse > goal.limit:
                 break
             kept = solution
@@ -325,10 +328,7 @@ class Quantization:
         found: dict[int, tuple[Solution, float]] = {}
 
         def error(size: int) -> float:
-            solution = self._delivered(self.palettes.at(size))
-            clusters, counted = solution.clusters, self._counted
-            total, _ = measure_colors(counted, clusters, self._workers)
-            found[size] = solution, total / counted.pixels
+            found[size] = self._measured(self._delivered(self.palettes.at(size)))
             return found[size][1]
 
         palettes = self.palettes
@@ -336,6 +336,11 @@ class Quantization:
             palettes.least, palettes.most, error, palettes.expected_error
         )
         return found[size]
+
+    def _measured(self, solution: Solution) -> tuple[Solution, float]:
+        """Give a solution with its mean squared error."""
+        total, _ = measure_colors(self._counted, solution.clusters, self._workers)
+        return solution, total / self._counted.pixels
 
     def _promised(self, solution: Solution) -> Solution:
         """Say how far protected colours are from their entries, if any are."""

@@ -65,7 +65,8 @@ def pixels_of(image: ImageLike) -> tuple[U8, bool]:
             f"image must be a Pillow image or an array, got {type(image).__name__}; "
             "quantize_file() takes paths"
         )
-    if isinstance(image, np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # whose import takes long; else there is none
+    if masked is not None and isinstance(image, masked.MaskedArray):
         raise InvalidTypeError(
             "image must not be a masked array, whose hidden values would count as "
             "pixels: fill it, as image.filled(0), and give weights=~image.mask (of "

@@ -295,33 +295,53 @@ def source_name(source: Source) -> PathLike:
 
 
 class _TruncationSwitch:
-    """Pillow's switch for truncated files, which is one for the whole process.
+    """Stands in for Pillow's switch for truncated files while any is read.
 
-    Those who read strictly can read at the same time, and so can those who do not,
-    but not both.
+    That is one for the whole process. This one answers each of our threads by what it
+    asked for, and everybody else as the switch that it took the place of.
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._readers = 0
-        self._lenient = False
+        self._lock = threading.Lock()  # held for the moment of a change alone
+        self._lenient: dict[int, bool] = {}  # by thread
+        self._before = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Go on without the threads that a forked child has not."""
+        self._lock = threading.Lock()
+        self._lenient.clear()
+        found: object = ImageFile.LOAD_TRUNCATED_IMAGES
+        if found is self:
+            ImageFile.LOAD_TRUNCATED_IMAGES = self._before
+
+    def __bool__(self) -> bool:
+        return self._lenient.get(threading.get_ident(), bool(self._before))
 
     @contextlib.contextmanager
     def set(self, lenient: bool) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(
-                lambda: not self._readers or self._lenient is lenient
-            )
-            self._readers, self._lenient = self._readers + 1, lenient
-            ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+        thread = threading.get_ident()
+        outer = self._lenient.get(thread)
+        self._set(thread, lenient)
         try:
             yield
         finally:
-            with self._changed:
-                self._readers -= 1
-                if not self._readers:
-                    ImageFile.LOAD_TRUNCATED_IMAGES = False
-                self._changed.notify_all()
+            self._set(thread, outer)
+
+    def _set(self, thread: int, lenient: bool | None) -> None:
+        with self._lock:
+            if lenient is None:
+                del self._lenient[thread]
+            else:
+                self._lenient[thread] = lenient
+            found: object = ImageFile.LOAD_TRUNCATED_IMAGES
+            ours = found is self
+            if self._lenient and not ours:
+                self._before = ImageFile.LOAD_TRUNCATED_IMAGES
+                ImageFile.LOAD_TRUNCATED_IMAGES = self  # type: ignore[assignment]
+            elif ours and not self._lenient:
+                ImageFile.LOAD_TRUNCATED_IMAGES = self._before
 
 
 _truncation = _TruncationSwitch()
@@ -496,7 +516,7 @@ def _load(
     else:
         with listening() as lines:
             meaning = meaning_of(image, keep_profile=keep)
-        if lines and not ImageFile.LOAD_TRUNCATED_IMAGES:
+        if lines and not _truncation:
             raise _DamagedError(lines[0].rstrip("."))
     return _Found(meaning, resolution_of(image), [*said, *meaning.notes], image)
 
