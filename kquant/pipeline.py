@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._palette import Palette, map_pixels
+from ._palette import Grounded, Palette
 from .checks import MAX_COLORS
 from .color.counting import morton_codes
 from .color.depth import rounded_colors
+from .color.ground import on_ground
 from .color.histogram import as_weights, count_pixels, weigh_pixels
-from .color.pixels import pixels_of
+from .color.pixels import pixels_of, warn
 from .color.space import get_space
 from .errors import QualityError
 from .files.content import Content, WriteOptions
@@ -69,6 +70,8 @@ def quantize(
     max_error: float | None = None,
     protect_pixels: int | None = None,
     transparent_rgb: TransparentRgb = "zero",
+    matte: str | tuple[int, int, int] | None = None,
+    alpha_threshold: int | None = None,
     bits: Bits = 8,
     order: Order | None = None,
     transparent_index: TransparentIndex | None = None,
@@ -128,6 +131,14 @@ def quantize(
         The colour under the fully transparent entry: black; the mean of what was
         there; or the mean of the visible pixels beside it, which game engines need
         when they filter textures.
+    matte : str or (R, G, B), optional
+        A colour, as ``"white"`` or ``"#fff"``, that transparency is flattened onto
+        before anything else; errors are then measured to that. By default it is kept.
+        A fixed palette without transparency gets white, with a warning, but for the
+        palette of a screen, to which a transparent entry is added.
+    alpha_threshold : int, optional
+        Pixels of a lower alpha, 1..255, become fully transparent and all others
+        opaque, as GIF needs it. With `matte`, the others are flattened onto that.
     bits : int or tuple of int, default 8
         How many bits of each channel a palette entry may use, 1..8, for hardware: 5
         or ``(5, 6, 5)``. Alpha has 8 unless a fourth number is given. Entries that
@@ -177,7 +188,8 @@ def quantize(
     Warns
     -----
     KquantWarning
-        Of what a Pillow image has and the result has not, as a damaged profile.
+        Of what a Pillow image has and the result has not, as a damaged profile, and
+        of transparency that a fixed palette has not.
 
     Examples
     --------
@@ -192,7 +204,10 @@ def quantize(
     settings = Settings(**given)
     pixels, exact = pixels_of(image)
     with Workers(threads, progress) as workers:
-        result = Quantization(pixels, settings, workers).result()
+        quantization = Quantization(pixels, settings, workers)
+        result = quantization.result()
+    if quantization.note is not None:
+        warn(quantization.note)
     return result._of(image, exact=exact)
 
 
@@ -204,15 +219,27 @@ class Quantization:
     pixels : (H, W, 3|4) uint8
     settings : Settings
     workers : Workers
+
+    Attributes
+    ----------
+    pixels : (H, W, 3|4) uint8
+        What is quantized: on a ground, if one was asked for or is needed.
+    note : str, optional
+        What to warn of.
     """
 
     def __init__(self, pixels: U8, settings: Settings, workers: Workers) -> None:
-        self._pixels, self._settings, self._workers = pixels, settings, workers
+        self._settings, self._workers = settings, workers
         self._space, self._dither = get_space(settings.space), settings.dither
-        self._palette: Palette | None = None
+        self._grounded: Grounded | None = None  # of a fixed palette
+        self.note: str | None = None
         if settings.palette is not None:
-            self._palette = Palette.of(settings.palette)
+            palette = Palette.of(settings.palette)
+            self._grounded = Grounded.of(pixels, palette, settings)
+            self.pixels, self.note = self._grounded.pixels, self._grounded.note
             return  # nothing is to be found
+        pixels = on_ground(pixels, settings.matte, settings.alpha_threshold)
+        self.pixels = pixels
         weighed = None
         if settings.weights is not None:
             weighed = as_weights(settings.weights, pixels.shape[:2])
@@ -227,10 +254,8 @@ class Quantization:
     def result(self) -> IndexedImage:
         """Quantize, with as many colours as were asked for or reach the goal."""
         goal = self._settings.goal
-        if self._palette is not None:
-            return map_pixels(
-                self._pixels, self._palette, self._space, self._dither, self._workers
-            )
+        if self._grounded is not None:
+            return self._grounded.map(self._space, self._dither, self._workers)
         if goal is not None:
             return self._reaching(goal)
         return self._indexed(self._delivered(self._solved()), self._dither)
@@ -264,7 +289,7 @@ class Quantization:
                     wanted = protection.everything(problem, locked, self._counted)
                 return self._lock(wanted)
         lost = lost_colors(
-            self._pixels, self._counted, clusters, far_from(mse), self._workers
+            self.pixels, self._counted, clusters, far_from(mse), self._workers
         )
         # One entry at least is left for all the rest.
         room = max(problem.k - 1 - len(locked), 0)
@@ -386,7 +411,7 @@ class Quantization:
         """Map the pixels, and bring the palette into the order that was asked for."""
         clusters = self._hide(solution.clusters)
         mapped = index_pixels(
-            self._pixels,
+            self.pixels,
             self._counted,
             clusters,
             self._space,
@@ -435,9 +460,9 @@ class Quantization:
     def _hide(self, clusters: Clusters) -> Clusters:
         """Give the fully transparent entry its hidden colour, unless it is locked."""
         locked = self._settings.lock
-        if self._pixels.shape[2] == 3 or (len(locked) and not locked[:, -1].all()):
+        if self.pixels.shape[2] == 3 or (len(locked) and not locked[:, -1].all()):
             return clusters
         colors = clusters.colors.copy()
-        hidden = hidden_color(self._pixels, self._settings.transparent_rgb)
+        hidden = hidden_color(self.pixels, self._settings.transparent_rgb)
         colors[colors[:, 3] == 0, :3] = hidden
         return replace(clusters, colors=colors)

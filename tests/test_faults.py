@@ -656,10 +656,13 @@ OUTPUT = [
          around=lambda: without("rename_new", "link"), needs="posix"),
     Case("half-transparent pixels for a GIF", "a.png -o a.gif", 1,
          "a.gif: this format has one fully transparent colour, and no "
-         "half-transparent. End the name in .png or .webp.",
+         "half-transparent. End the name in .png or .webp, or let each pixel be "
+         "transparent or opaque (--alpha-threshold 128), or flatten them onto a "
+         "ground (--matte white).",
          prepare=puts("a.png", content=lambda: translucent())),
     Case("transparent pixels for a BMP", "a.png -o a.bmp", 1,
-         "a.bmp: this format has no transparency. End the name in .png or .webp.",
+         "a.bmp: this format has no transparency. End the name in .png or .webp, or "
+         "flatten it onto a ground (--matte white).",
          prepare=puts("a.png", content=lambda: translucent())),
 ]  # fmt: skip
 

@@ -225,6 +225,8 @@ GROUPS: Groups = (
         _of("order", "--order", "WORD"),
         _of("transparent_index", "--transparent-index", "WORD"),
         _of("transparent_rgb", "--transparent-rgb", "WORD"),
+        _of("matte", "--matte", "COLOR"),
+        _of("alpha_threshold", "--alpha-threshold", "N", integer),
         _of("seed", "--seed", "N", integer),
     )),
     ("Dithering", (

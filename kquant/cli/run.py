@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from io import BytesIO
 
 from .._palette import Palette, fit_palette
+from ..color.ground import on_ground
 from ..color.histogram import Histogram
 from ..convert import FileReport, convert
 from ..errors import ImageFileError, KquantError, QualityError
@@ -75,6 +76,8 @@ class Run:
             try:
                 reading = request.settings.reading
                 pixels = read_picture(self._source(job), reading).pixels
+                settings = request.settings
+                pixels = on_ground(pixels, settings.matte, settings.alpha_threshold)
                 return Histogram.from_image(pixels, threads=request.threads_each)
             except (KquantError, MemoryError):
                 return None  # which will be said when it is its turn

@@ -95,7 +95,8 @@ def _alpha_entry(path: PathLike, content: Content) -> int | None:
         raise ImageFileError(
             path,
             "this format has one fully transparent colour, and no half-transparent",
-            "End the name in .png or .webp",
+            "End the name in .png or .webp, or let each pixel be transparent or opaque "
+            "(--alpha-threshold 128), or flatten them onto a ground (--matte white)",
         )
     return int(entries[0]) if len(entries) else None
 
@@ -129,7 +130,10 @@ def _webp(path: PathLike, content: Content, options: WriteOptions) -> bytes:
 def _refuse_alpha(path: PathLike, content: Content) -> None:
     if content.colors.shape[1] == 4 and (content.colors[:, 3] < 255).any():
         raise ImageFileError(
-            path, "this format has no transparency", "End the name in .png or .webp"
+            path,
+            "this format has no transparency",
+            "End the name in .png or .webp, or flatten it onto a ground "
+            "(--matte white)",
         )
 
 

@@ -170,7 +170,7 @@ def test_a_changed_pickle_is_checked():
     make, (colors, counts) = Histogram([[1, 2, 3], [200, 2, 3]], [1, 1]).__reduce__()
     assert make(colors[::-1], counts) == Histogram(colors, counts)
     for wrong in ((colors, counts - 1), (colors[:1], counts), (colors * 1.5, counts)):
-        with pytest.raises(kquant.KquantError, match="colors|counts"):
+        with pytest.raises(kquant.KquantError, match=r"colors|counts"):
             make(*wrong)
 
 
