@@ -15,8 +15,14 @@ from .errors import ImageFileError, QualityError
 from .files.beside import in_words, resolution_note
 from .files.carry import carried
 from .files.decode import read_picture, source_name
-from .files.disk import check_target, hard_links, write_file
-from .files.encode import check_format, encode, shows
+from .files.disk import (
+    check_link,
+    check_target,
+    hard_links,
+    lost_attributes,
+    write_file,
+)
+from .files.encode import FORMATS, check_format, encode, shows
 from .files.nodata import nodata_note
 from .fit.goal import most_that_fit
 from .indexed import IndexedImage, content_of
@@ -139,7 +145,8 @@ def quantize_file(
         As for `quantize`. `weights` may also be (H, W) of the image as it is upright.
     force : bool, default False
         Whether an existing `target` may be replaced; what is written is decoded and
-        compared before.
+        compared before. A file that another program changed since it was read, or
+        since the call, is kept.
     icc : {"convert", "keep"}
         "convert" brings colours to sRGB by the profile of the file; "keep" leaves the
         values of an RGB file as they are, and writes the profile again.
@@ -208,9 +215,13 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
     else:
         path, streamed = Path("output.png"), True
     suffix = check_format(path)
+    before = None
     if not streamed and (os.path.isdir(path.parent) or not settings.dry_run):
-        check_target(path, force=settings.force)
+        place = check_target(path, force=settings.force)
+        check_link(path, place, FORMATS)
+        before = place.before
     picture = read_picture(source, settings.reading)
+    in_place = before is not None and _same_file(source, target)
     said = carried(
         picture.metadata,
         suffix,
@@ -242,8 +253,15 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
                 said, suffix, picture, quantization.pixels, image, settings
             )
         if status == "written" and not settings.dry_run:
-            like = _stat(source) if settings.preserve else None
-            notes += file.write(encoded, image, target, force=settings.force, like=like)
+            named = isinstance(source, str | os.PathLike)
+            notes += file.write(
+                encoded,
+                image,
+                target,
+                force=settings.force,
+                like=picture.seen if settings.preserve and named else None,
+                seen=picture.seen if in_place else before,
+            )
     return FileReport(
         source=Path(source_name(source)),
         target=Path(getattr(target, "name", "<file>")) if streamed else path,
@@ -282,6 +300,7 @@ class _File:
         *,
         force: bool,
         like: os.stat_result | None,
+        seen: os.stat_result | None,
     ) -> list[str]:
         """Write it, checked if it replaces another; return what to warn of."""
         if not isinstance(target, str | os.PathLike):
@@ -298,7 +317,9 @@ class _File:
                     f"{target} had {names} names (hard links): "
                     "the others keep the old content"
                 )
-        write_file(target, encoded, force=force, like=like)
+        lost = write_file(target, encoded, force=force, like=like, seen=seen)
+        if lost:
+            notes.append(lost_attributes(target, lost))
         return notes
 
 
@@ -425,7 +446,3 @@ def _same_file(source: Source, target: Target) -> bool:
         return os.path.samefile(source, target)  # type: ignore[arg-type]
     except (OSError, TypeError):
         return False
-
-
-def _stat(source: Source) -> os.stat_result | None:
-    return os.stat(source) if isinstance(source, str | os.PathLike) else None

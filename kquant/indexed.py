@@ -18,8 +18,8 @@ from .files.content import (
     as_pillow,
     check_optimize,
 )
-from .files.disk import check_target, write_file
-from .files.encode import encode
+from .files.disk import check_link, check_target, lost_attributes, write_file
+from .files.encode import FORMATS, encode
 from .fit.quality import psnr_at, quality_of
 from .parallel import Workers
 
@@ -177,7 +177,8 @@ class IndexedImage:
             ``.gif``, ``.webp`` (lossless), ``.tif``, ``.tiff`` or ``.bmp``.
         force : bool, default False
             Whether an existing file may be replaced. It is off because an existing
-            file may be all that somebody has.
+            file may be all that somebody has. One that another program changes
+            meanwhile is kept.
         strip, optimize, depth, palette_png, threads
             As for `quantize_file`.
 
@@ -207,7 +208,8 @@ class IndexedImage:
             None if depth is None else as_depth("depth", depth),
             palette_png,
         )
-        check_target(path, force=force)
+        target = check_target(path, force=force)
+        check_link(path, target, FORMATS)
         if self.indices.max(initial=0) >= len(self.palette):
             raise InvalidValueError(
                 f"indices must be below the palette's {len(self.palette)} entries, got "
@@ -216,7 +218,9 @@ class IndexedImage:
         beside = NOTHING if self._beside is None else self._beside
         with Workers(threads) as workers:
             encoded = encode(path, content_of(self, None, beside.dpi), options, workers)
-        write_file(path, encoded, force=force)
+        lost = write_file(path, encoded, force=force, seen=target.before)
+        if lost:
+            warn(lost_attributes(path, lost))
         if not strip:
             for note in beside.notes(path):
                 warn(note)

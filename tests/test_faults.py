@@ -5,6 +5,7 @@ prints them as docs/faults.md.
 """
 
 import contextlib
+import errno
 import functools
 import io
 import json
@@ -28,6 +29,7 @@ from PIL import Image, features
 
 from kquant.cli import main as cli
 from kquant.cli.messages import printable
+from kquant.files.temporary import Folder, Temporary
 
 DOCS = Path(__file__).parent.parent / "docs" / "faults.md"
 
@@ -479,6 +481,43 @@ def full_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@contextlib.contextmanager
+def changing(name):
+    """Have a file touched while the new one is written."""
+    write = Temporary.write
+
+    def and_change(self, *arguments):
+        write(self, *arguments)
+        os.utime(name)
+
+    with unittest.mock.patch.object(Temporary, "write", and_change):
+        yield
+
+
+@contextlib.contextmanager
+def closing(code):
+    """Have a disk that says only when a file is closed that it failed."""
+    close = Temporary.close
+
+    def fail(self):
+        close(self)
+        raise OSError(code, os.strerror(code))
+
+    with unittest.mock.patch.object(Temporary, "close", fail):
+        yield
+
+
+@contextlib.contextmanager
+def without(*ways):
+    """Have a disk that lacks ways to take a new name."""
+    refused = OSError(errno.EPERM, os.strerror(errno.EPERM))
+    with contextlib.ExitStack() as stack:
+        for way in ways:
+            patch = unittest.mock.patch.object(Folder, way, side_effect=refused)
+            stack.enter_context(patch)
+        yield
+
+
 def pipe(name):
     return lambda: os.mkfifo(name)
 
@@ -489,6 +528,10 @@ def link(name, to):
 
 def folder(name):
     return lambda: os.makedirs(name)
+
+
+def usage(text):
+    return f"{text}. See kquant --help."
 
 
 EXISTS = "in.png: FILE exists. Use --force to overwrite or -o for another name."
@@ -520,7 +563,8 @@ OUTPUT = [
     Case("the output is a directory", "-f in.png -o a.png", 1,
          "a.png: is a directory. Name a file in it.", prepare=folder("a.png")),
     Case("a name that is too long", f"in.png -o {'x' * 300}.png", 1,
-         f"{'x' * 300}.png: cannot be written (…). Check the disk."),
+         f"{'x' * 300}.png: its name is too long for the system. Choose a shorter "
+         "one."),
     Case("--out-dir is a file", "in.png --out-dir a", 1,
          "a: cannot be made a directory (…). Choose another place.",
          prepare=old("a")),
@@ -549,7 +593,7 @@ OUTPUT = [
     Case("the output is a link to nothing, and --force", "-f in.png -o a.png", 0,
          new="real.png", prepare=link("a.png", "real.png"), needs="posix"),
     Case("the output is a link to itself, and --force", "-f in.png -o a.png", 1,
-         named(NO_ROOM, "a.png"), prepare=link("a.png", "a.png"), needs="posix"),
+         named(NO_REGULAR, "a.png"), prepare=link("a.png", "a.png"), needs="posix"),
     Case("the input is a link to nothing", "a.png", 1,
          "a.png: no such file. Check the name.", prepare=link("a.png", "real.png"),
          needs="posix"),
@@ -582,6 +626,34 @@ OUTPUT = [
     Case("--json names a file that exists", "in.png --json=a", 2,
          "--json=a: …: name a file that can be made. See kquant --help.",
          prepare=old("a")),
+    Case("--json names the result", "in.png --json=a.png -o a.png", 2,
+         usage("the report and the result of in.png would have one name, a.png: use "
+               "another --json=FILE")),
+    Case("the input is a link to another format, in place", "-i a.png", 1,
+         "a.png: is a link to photo.jpg, which would not hold what its ending says. "
+         "Name that file, or choose another name.", needs="posix",
+         prepare=all_of(puts("photo.jpg"), link("a.png", "photo.jpg"))),
+    Case("the output was changed meanwhile, in place", "-i -k 4 in.png", 1,
+         "in.png: was changed meanwhile by another program, and is left as it is. Try "
+         "again.", around=lambda: changing("in.png"), needs="posix"),
+    Case("the output was changed meanwhile, and --force", "-f in.png -o a.png", 1,
+         "a.png: was changed meanwhile by another program, and is left as it is. Try "
+         "again.", prepare=old("a.png"), around=lambda: changing("a.png"),
+         needs="posix"),
+    *(
+        Case(f"the disk {what}", arguments, 1, f"{name}: cannot be written (…). Check "
+             "the disk.", prepare=old("a.png"), needs="posix",
+             around=lambda code=code: closing(code))
+        for what, arguments, name, code in (
+            ("fails when the file is closed", "in.png", "in-kq.png", errno.EIO),
+            ("fails when the file is closed, in place", "-i -k 4 in.png", "in.png",
+             errno.EIO),
+            ("has no room for this user", "-f in.png -o a.png", "a.png",
+             errno.EDQUOT),
+        )
+    ),
+    Case("the disk has no hard links", "in.png", 0, new="in-kq.png",
+         around=lambda: without("rename_new", "link"), needs="posix"),
     Case("half-transparent pixels for a GIF", "a.png -o a.gif", 1,
          "a.gif: this format has one fully transparent colour, and no "
          "half-transparent. End the name in .png or .webp, or let each pixel be "
@@ -604,10 +676,6 @@ def translucent():
 
 
 # ---- options
-
-
-def usage(text):
-    return f"{text}. See kquant --help."
 
 
 OPTIONS = [
@@ -959,22 +1027,25 @@ STREAMS = [
          "standard output: cannot be written (…). Check where it goes.",
          redirect="> /dev/full", needs="/dev/full"),
     Case("stdout is full, and the report was to go there", "-q --json in.png", 1,
-         "standard output: …. Check the disk.", redirect="> /dev/full",
+         "--json: standard output: cannot be written (…). Check where it goes.",
+         redirect="> /dev/full",
          new="in-kq.png", needs="/dev/full"),
     Case("stderr is full", "in.png", 0, redirect="2> /dev/full", new="in-kq.png",
          needs="/dev/full"),
-    Case("nobody reads stdout", "-q in.png -o -", 0, redirect="| true",
-         needs="posix"),
-    Case("nobody reads the report", "-q --json in.png", 0, redirect="| true",
-         new="in-kq.png", needs="posix"),
+    Case("nobody reads stdout", "-q in.png -o -", 1,
+         "standard output: nobody read it to the end. Check the program that it goes "
+         "to.", redirect="| true", needs="posix"),
+    Case("nobody reads the report", "-q --json in.png", 1,
+         "--json: nobody read the report to the end. Check the program it goes to.",
+         redirect="| true", new="in-kq.png", needs="posix"),
     Case("nobody reads the summary", "in.png", 0, redirect="2>&1 >/dev/null | true",
          new="in-kq.png", needs="posix"),
     *(
-        Case(f"nobody reads {what}", arguments, 0, redirect="2>&1 | true",
+        Case(f"nobody reads {what}", arguments, code, redirect="2>&1 | true",
              prepare=puts("a.png"), new="in-kq.png a-kq.png", needs="posix")
-        for what, arguments in (
-            ("anything", "in.png a.png"),
-            ("anything, nor the report", "--json in.png a.png"),
+        for what, arguments, code in (
+            ("anything", "in.png a.png", 0),
+            ("anything, nor the report", "--json in.png a.png", 1),
         )
     ),
     *(

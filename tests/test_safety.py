@@ -5,7 +5,6 @@ Whatever happens, a name holds what it held before, or the complete new file.
 
 import contextlib
 import io
-import json
 import os
 import signal
 import stat
@@ -85,83 +84,7 @@ def finish(process):
 # ---- killed
 
 
-KILLED = Path(__file__).with_name("killed.py")
-
-
-@pytest.fixture(scope="module")
-def killer():
-    """Start the process whose children are killed."""
-    with subprocess.Popen(
-        [sys.executable, KILLED], env=ENVIRONMENT, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        yield process
-
-
-def killed_everywhere(killer, folder, *arguments):
-    """Yield the step of each kill, and what was there then; the whole run first."""
-    order = [str(folder), *arguments, "-k4", "--effort=fast"]
-    print(json.dumps(order), file=killer.stdin, flush=True)
-    for line in iter(killer.stdout.readline, "\n"):
-        row = json.loads(line)
-        files = {
-            name: text if text.startswith("->") else bytes.fromhex(text)
-            for name, text in row["held"].items()
-        }
-        yield row["step"], files
-
-
-@pytest.mark.parametrize(
-    ("arguments", "target"),
-    [
-        ("in.png", "in-kq.png"),
-        ("in.png --preserve", "in-kq.png"),
-        ("in.png -o old.png --force", "old.png"),
-        ("in.png -o old.png --force --preserve", "old.png"),
-        ("in.png -o link.png --force", "real.png"),
-        ("in.png -o a.gif", "a.gif"),
-        ("in.png -i", "in.png"),
-    ],
-)
-def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(
-    killer, tmp_path, arguments, target
-):
-    before = tmp_path / "before"
-    before.mkdir()
-    (before / "in.png").write_bytes(png(1))
-    (before / "old.png").write_bytes(OLD)
-    (before / "real.png").write_bytes(OLD)
-    (before / "link.png").symlink_to("real.png")
-    (_, complete), *kills = killed_everywhere(killer, tmp_path, *arguments.split())
-    was = held(before) | {"link.png": "-> real.png"}
-    assert is_complete(complete[target])
-    assert complete == was | {target: complete[target]}
-    states = set()
-    for step, files in kills:
-        unfinished, rest = split(files)
-        assert len(unfinished) <= 1, step
-        assert rest in (was, complete), step
-        states.add((bool(unfinished), rest == complete))
-    steps = {step for step, _ in kills}
-    last = "replace" if target in was else "link"
-    assert {"in the middle of write", f"before {last}", f"after {last}"} <= steps
-    assert {"before fsync", "after fsync", "before unlink"} <= steps
-    assert {(False, False), (True, False), (False, True)} <= states
-
-
-def test_without_hard_links_a_kill_may_leave_an_empty_new_file(killer, tmp_path):
-    # FAT and some network disks: the name is taken first, then filled. What was
-    # there before is safe all the same.
-    before = tmp_path / "before"
-    before.mkdir()
-    (before / "in.png").write_bytes(png(1))
-    (_, complete), *kills = killed_everywhere(killer, tmp_path, "--no-links", "in.png")
-    was = held(before)
-    for step, files in kills:
-        unfinished, rest = split(files)
-        assert len(unfinished) <= 1, step
-        assert rest in (was, was | {"in-kq.png": b""}, complete), step
-
+# `test_calls.py` has a kill at each call.
 
 # Run kquant in a child for each line, and kill it after so many seconds; Python's own
 # start, in which nothing can be lost, is the same for all of them.
@@ -324,7 +247,8 @@ os.fsync = meet
 def without(*_):
     raise OSError(errno.EPERM, "Operation not permitted")
 if not links:
-    os.link = without
+    from kquant.files.temporary import Folder
+    Folder.rename_new = Folder.link = without
 sys.exit(cli.main([f"{me}.png", "-o", "out.png", *sys.argv[3:]]))
 """
 
@@ -502,11 +426,11 @@ def test_a_file_that_one_may_not_give_away_is_replaced_all_the_same(
 ):
     asked = []
 
-    def refuse(path, owner, group):
+    def refuse(handle, owner, group):
         asked.append(owner)
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(os, "chown", refuse)
+    monkeypatch.setattr(os, "fchown", refuse)
     assert cli.main(["-i", "in.png", "-k", "4"]) == 0
     assert asked == [os.geteuid(), -1]
     assert is_complete(Path("in.png").read_bytes())

@@ -57,6 +57,11 @@ class Log:
         writer.writerows({**common, **row} for row in rows)
         write_file(self.path(".csv"), text.getvalue().encode(), force=False)
 
+    def write_picture(self, content: bytes) -> Path:
+        """Write the picture, a PNG; return its name."""
+        write_file(self.path(".png"), content, force=False)
+        return self.path(".png")
+
 
 def describe_machine() -> dict[str, str]:
     """Name what the times depend on."""

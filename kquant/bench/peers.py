@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from io import BytesIO
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -163,8 +164,8 @@ def summarize(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return means
 
 
-def draw(means: list[dict[str, Any]], title: str, path: str) -> None:
-    """Draw time against error, a point a method, into a PNG."""
+def draw(means: list[dict[str, Any]], title: str) -> bytes:
+    """Draw time against error, a point a method, as a PNG."""
     from matplotlib.figure import Figure  # no pyplot: no window, no global state
 
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -194,7 +195,9 @@ def draw(means: list[dict[str, Any]], title: str, path: str) -> None:
     axes.set_title(title, fontsize=11)
     axes.margins(x=0.25)
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()
 
 
 def as_pillow_rgb(pixels: np.ndarray) -> Any:

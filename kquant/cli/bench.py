@@ -13,6 +13,7 @@ from ..files.decode import read_pixels
 from ..parallel import Workers
 from .messages import complain
 from .options import FAILED, UsageError, Values
+from .streams import say
 
 Pictures = list[tuple[str, Pixels]]
 Rows = list[dict[str, Any]]
@@ -28,7 +29,7 @@ def bench(values: Values, names: list[str]) -> int:
     checks.integer("colors", colors, 1, checks.MAX_COLORS)
     log = Log(values.get("log", "."))
     pictures = _load(names)
-    print("  ".join(f"{key} {value}" for key, value in log.machine.items()), flush=True)
+    _print("  ".join(f"{key} {value}" for key, value in log.machine.items()))
     if "peers" in values:
         return _bench_peers(pictures, colors, 1 if threads is None else threads, log)
     return _bench_numpy(pictures, colors, iterations, threads, log)
@@ -51,14 +52,14 @@ def _bench_numpy(
     """Compare the kernel with NumPy; fail if they end at different errors."""
     rows = []
     with Workers(threads) as workers:
-        print(
+        _print(
             f"{colors} colours, {iterations} iterations, "
             f"{workers.share(1 << 62, 1)} threads for the kernel"
         )
-        print(HEADER)
+        _print(HEADER)
         for name, pixels in pictures:
             row = against_numpy.compare(name, pixels, colors, iterations, workers)
-            print(_line(row), flush=True)
+            _print(_line(row))
             rows.append(row)
     _log(rows, log)
     differ = [row["image"] for row in rows if not against_numpy.agree(row)]
@@ -75,30 +76,33 @@ def _bench_peers(pictures: Pictures, colors: int, threads: int, log: Log) -> int
     """Compare `quantize` with the other quantizers that are installed."""
     with Workers(threads):  # which refuses wrong numbers
         methods = peers.find_methods(threads)
-    print(f"{colors} colours, threads: {threads}, no dithering")
+    _print(f"{colors} colours, threads: {threads}, no dithering")
     rows = []
     for name, pixels in pictures:
-        print(f"{name} ...", flush=True)
+        _print(f"{name} ...")
         rows += peers.compare(name, pixels, colors, methods)
     means = peers.summarize(rows)
-    print(_summary(means))
+    _print(_summary(means))
     _log(rows, log)
     if find_spec("matplotlib"):
         title = (
             f"{colors} colours, mean over {len(pictures)} pictures, "
             f"threads: {threads}, {log.machine['processor']}"
         )
-        picture = log.path(".png")
-        peers.draw(means, title, str(picture))
-        print(f"drawn in {picture}")
+        picture = log.write_picture(peers.draw(means, title))
+        _print(f"drawn in {picture}")
     else:
-        print("python -m pip install '.[bench]' for a picture and more peers")
+        _print("python -m pip install '.[bench]' for a picture and more peers")
     return 0
+
+
+def _print(line: str) -> None:
+    say(f"{line}\n")
 
 
 def _log(rows: Rows, log: Log) -> None:
     log.write(rows)
-    print(f"logged in {log.path('.csv')} and {log.path('.json').name}")
+    _print(f"logged in {log.path('.csv')} and {log.path('.json').name}")
 
 
 # ---- tables

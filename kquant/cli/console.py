@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from ..convert import FileReport
+from ..errors import ImageFileError
 from ..indexed import IndexedImage
 from .messages import explain, printable
 from .options import Values
@@ -59,7 +60,11 @@ class Console:
         """End the live line and the report."""
         self._clear_line()
         if self._report is not None:
-            self._report.close()
+            report, self._report = self._report, None
+            try:
+                report.close()
+            except OSError as error:
+                self._give_up(error)
 
     def begin(self, settings: Values, notes: tuple[str, ...] = ()) -> None:
         """Say what was asked for, and what is worth a warning about that."""
@@ -112,14 +117,22 @@ class Console:
         """Write a row of the report; one that cannot be written ends the report."""
         try:
             report.write(row)
-        except BrokenPipeError:  # nobody reads on; the files are still to be done
+        except OSError as error:  # the files are still to be done
             self._report = None
-        except OSError as error:
-            if report.on_stdout:
-                raise
-            report.close()
-            self._report, self.failed = None, True
-            self._print(f"kquant: --json: cannot be written ({error.strerror}).", RED)
+            with contextlib.suppress(OSError):
+                report.close()
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Say that the report is not complete."""
+        self.failed = True
+        if isinstance(error, BrokenPipeError):
+            what = "nobody read the report to the end. Check the program it goes to."
+        elif isinstance(error, ImageFileError):
+            what = str(error)
+        else:
+            what = f"cannot be written ({error.strerror or error})."
+        self._print(f"kquant: --json: {what}", RED)
 
     def _print(self, text: str, color: str) -> None:
         if color and self._color:

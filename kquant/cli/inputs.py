@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
+from ..errors import ImageFileError
 from ..files.decode import SUFFIXES
 from .options import UsageError
 
@@ -36,7 +37,7 @@ class Job(NamedTuple):
     @property
     def in_place(self) -> bool:
         """Whether the source itself is replaced."""
-        return self.source != STREAM and _key(self.source) == _key(self.target)
+        return self.source != STREAM and key_of(self.source) == key_of(self.target)
 
 
 class Destination(NamedTuple):
@@ -83,7 +84,7 @@ def find_inputs(names: list[str], *, recursive: bool) -> list[Found]:
             found += [] if paths else [Found(name, root)]
         else:
             found.append(Found(name, os.path.dirname(name)))
-    return list({_key(one.path): one for one in reversed(found)}.values())[::-1]
+    return list({key_of(one.path): one for one in reversed(found)}.values())[::-1]
 
 
 def _walk(folder: str) -> Iterator[str]:
@@ -167,8 +168,15 @@ def _stem(path: str, destination: Destination) -> str:
     return path if destination.full_names else os.path.splitext(path)[0]
 
 
-def _key(path: str) -> str:
-    return path if path == STREAM else os.path.normcase(os.path.realpath(path))
+def key_of(path: str) -> str:
+    if path == STREAM:
+        return path
+    try:
+        return os.path.normcase(os.path.realpath(path))
+    except OSError:  # of a name that is relative to it
+        raise ImageFileError(
+            path, "the working directory was deleted", "Change to another one"
+        ) from None
 
 
 def _without_conflicts(jobs: list[Job], walked: set[str]) -> list[Job]:
@@ -176,13 +184,13 @@ def _without_conflicts(jobs: list[Job], walked: set[str]) -> list[Job]:
 
     Those that were named are refused before anything is done.
     """
-    sources = {_key(job.source): job for job in jobs if job.source != STREAM}
+    sources = {key_of(job.source): job for job in jobs if job.source != STREAM}
     targets: dict[str, Job] = {}
     clashes: dict[str, str] = {}
     for job in jobs:
         if job.target == STREAM:
             continue
-        key = _key(job.target)
+        key = key_of(job.target)
         first = targets.setdefault(key, job)
         if first is not job:
             if not {first.source, job.source} <= walked:

@@ -13,7 +13,7 @@ from ..errors import InvalidTypeError, InvalidValueError, KquantError
 from .messages import complain
 from .options import FAILED, INTERRUPTED, WRONG_USAGE, UsageError
 from .parse import parse
-from .streams import flush, silence
+from .streams import flush, say
 from .texts import text_asked_for
 from .verbs import QUANTIZE, Verb, choose_verb
 
@@ -55,16 +55,14 @@ def main(
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _obey(arguments, load)
-        sys.stdout.flush()  # here, where what goes wrong can be handled
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except OSError as error:  # of printing: those of files are KquantErrors
-        silence(sys.stdout)
-        code = 0  # nobody reads what we print: no reason to complain
-        if not isinstance(error, BrokenPipeError):
-            code = complain(
-                f"standard output: {error.strerror}. Check the disk.", FAILED
-            )
+    except BrokenPipeError:  # whoever reads a text may have read enough
+        code = 0
+    except OSError as error:  # what is expected is a KquantError
+        code = complain(
+            f"unexpected {type(error).__name__}: {error}. Please report it.", FAILED
+        )
     finally:
         flush(sys.stdout)
         flush(sys.stderr)
@@ -79,7 +77,7 @@ def _obey(arguments: list[str], load: Callable[[Verb], Command]) -> int:
         values, names = parse(words, verb.options, os.path.exists)
         text = text_asked_for(verb, values)
         if text is not None:
-            sys.stdout.write(text)
+            say(text)
             return 0
         if verb.needs_files and not names:
             raise UsageError("no FILE was given")

@@ -2,12 +2,13 @@
 
 import contextlib
 import math
-import sys
-from typing import Any, TextIO
+import os
+from typing import Any
 
 from .messages import explain
 from .options import UsageError
 from .outcome import Failed, Outcome, Totals
+from .streams import say, write_all
 
 # How JSON is laid out: keys may be added, never renamed.
 SCHEMA = 1
@@ -27,24 +28,43 @@ class Report:
 
     def __init__(self, name: str) -> None:
         self.on_stdout = name == "-"
-        self._file = sys.stdout if self.on_stdout else _open_new(name)
+        self._handle = -1 if self.on_stdout else _open_new(name)
+        self._size = 0
 
     def write(self, row: dict[str, Any]) -> None:
-        """Write a row, so that it can be read at once; raises OSError."""
+        """Write a row, all of it or nothing, so that it can be read at once.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
         import json  # which few ask for
 
-        print(json.dumps(row), file=self._file, flush=True)
+        text = json.dumps(row) + "\n"
+        if self.on_stdout:
+            say(text)
+            return
+        content = text.encode()
+        try:
+            write_all(self._handle, content)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, self._size)
+            raise
+        self._size += len(content)
 
     def close(self) -> None:
-        """Close the file, whatever still happens to it."""
-        if not self.on_stdout:
-            with contextlib.suppress(OSError):
-                self._file.close()
+        """Close the file, which some disks refuse; raises OSError."""
+        if self._handle >= 0:
+            handle, self._handle = self._handle, -1
+            os.close(handle)
 
 
-def _open_new(name: str) -> TextIO:
+def _open_new(name: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        return open(name, "x", encoding="utf-8")
+        return os.open(name, flags, 0o666)
     except OSError as error:
         raise UsageError(
             f"--json={name}: {error.strerror}: name a file that can be made"

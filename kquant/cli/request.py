@@ -15,7 +15,14 @@ from ..files.decode import read_mask
 from ..files.encode import SUFFIXES
 from ..parallel import Workers, allowed_cores
 from ..settings import FIELDS, FIT, RUN, SHAPE, Settings
-from .inputs import STREAM, Destination, Job, choose_targets, find_inputs
+from .inputs import (
+    STREAM,
+    Destination,
+    Job,
+    choose_targets,
+    find_inputs,
+    key_of,
+)
 from .options import UsageError, Values
 from .pool import half_of_memory
 
@@ -99,6 +106,7 @@ class Request:
         _check_shared(values)
         jobs = _jobs(values, names)
         _check_streams(values, jobs)
+        _check_report(values, jobs)
         at_a_time = values.get("jobs", allowed_cores())
         if at_a_time < 1:
             raise UsageError(f"--jobs must be at least 1, got {at_a_time}")
@@ -220,3 +228,28 @@ def _check_streams(values: Values, jobs: list[Job]) -> None:
     streamed = any(STREAM in (job.source, job.target) for job in jobs)
     if streamed and values.get("json") == STREAM:
         raise UsageError("--json on stdout would mix with the image: use --json=FILE")
+
+
+def _check_report(values: Values, jobs: list[Job]) -> None:
+    """Refuse a report in a file that a picture is to be written to."""
+    name = values.get("json")
+    if name is None:
+        return
+    targets = {key_of(job.target): job for job in jobs if job.target != STREAM}
+    if name != STREAM:
+        job = targets.get(key_of(name))
+    else:
+        job = next((job for job in jobs if _is_stdout(job.target)), None)
+    if job is not None:
+        raise UsageError(
+            f"the report and the result of {job.source} would have one name, "
+            f"{job.target}: use another --json=FILE"
+        )
+
+
+def _is_stdout(name: str) -> bool:
+    """Whether stdout goes to the file of this name."""
+    try:
+        return os.path.samestat(os.stat(name), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):  # no such file, or no such stream
+        return False

@@ -119,6 +119,8 @@ class Picture:
         Whether all that the file says about its pixels is in these bytes.
     metadata : Metadata
         What the file says beside its pixels.
+    seen : os.stat_result, optional
+        Of the handle that it was read from, before it was read.
     """
 
     pixels: U8
@@ -128,6 +130,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     exact: bool = True
     metadata: Metadata = field(default_factory=Metadata)
+    seen: os.stat_result | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +158,7 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
         If there is no such file, or it cannot be read as one still image.
     """
     with _opened(source) as (name, file, size):
+        seen = _stat(file)
         found = _decode(name, file, options)
         meaning, notes = found.meaning, tuple(found.notes)
         pixels = array_pixels(meaning.pixels)
@@ -169,6 +173,7 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
             notes,
             meaning.exact,
             metadata,
+            seen,
         )
 
 
@@ -272,6 +277,13 @@ def _opened(source: Source) -> Iterator[tuple[PathLike, BinaryIO, int]]:
         if len(content) > MOST_BYTES:
             raise ImageFileError(name, f"more than {MOST_BYTES:,} bytes", "Save it")
         yield name, BytesIO(content), len(content)
+
+
+def _stat(file: BinaryIO) -> os.stat_result | None:
+    try:
+        return os.fstat(file.fileno())
+    except (OSError, ValueError, AttributeError):  # of memory
+        return None
 
 
 def source_name(source: Source) -> PathLike:

@@ -14,6 +14,7 @@ from ..color.pixels import image_palette
 from ..errors import ImageFileError
 from .carry import tiff_with
 from .content import as_pillow, check_depth, least_bits
+from .decode import SUFFIXES as READ
 from .decode import open_image
 from .nodata import with_nodata
 from .png import pack, png
@@ -199,6 +200,14 @@ SUFFIXES = (".png", *OTHERS)
 
 # The most pixels on a side; others have 31 bits for it.
 LONGEST = {".gif": 65_535, ".webp": 16_383}
+
+# The formats that endings of images say, by one of their endings.
+FORMATS = {
+    **{suffix: suffix for suffix in READ},
+    ".apng": ".png",
+    ".tiff": ".tif",
+    ".dib": ".bmp",
+}
 
 # Bits a pixel that may be asked for; of other formats 8, which they have anyway.
 DEPTHS_OF = {".bmp": (None, 1, 4, 8)}

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ImageFileError
-from .decode import begins_as_image, read_palette
-from .disk import PathLike, reading, write_file
+from .decode import SUFFIXES, begins_as_image, read_palette
+from .disk import PathLike, check_link, check_target, reading, write_file
 
 MOST = 256
 MOST_BYTES = 1 << 20  # no palette of 256 colours is longer
@@ -98,7 +98,10 @@ def write_colors(path: PathLike, colors: np.ndarray, *, force: bool) -> None:
         raise ImageFileError(path, "this format has no alpha", "End the name in .gpl")
     if opaque:
         colors = colors[:, :3]
-    write_file(path, WRITERS[suffix](Path(path).stem, colors), force=force)
+    target = check_target(path, force=force)
+    check_link(path, target, {name: name for name in (*SUFFIXES, *WRITERS)})
+    content = WRITERS[suffix](Path(path).stem, colors)
+    write_file(path, content, force=force, seen=target.before)
 
 
 # ---- readers

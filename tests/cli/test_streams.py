@@ -137,3 +137,111 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(folder):
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"", b"")
     assert sorted(os.listdir(folder)) == ["big.bmp", "in.png"]
+
+
+# ---- all of what goes to stdout, or an error
+
+
+def limited():
+    """Let no file of a process become longer than a kilobyte; called in the child."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+
+
+@posix
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize(
+    "arguments", [["in.png", "-o", "-"], ["--help-all"], ["--json", "in.png", "-k9"]]
+)
+def test_stdout_that_is_cut_short_is_an_error(folder, arguments, buffered):
+    environment = {} if buffered else {"PYTHONUNBUFFERED": "1"}
+    with open("so", "wb") as out:
+        process = start(
+            *arguments, cwd=folder, stdout=out, preexec_fn=limited,
+            environment=environment,
+        )  # fmt: skip
+        err = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 1
+    assert "standard output: cannot be written (File too large)" in err
+    assert "Traceback" not in err
+    assert os.path.getsize("so") <= 1024
+
+
+@posix
+def test_a_picture_whose_reader_leaves_is_an_error(folder):
+    reader, writer = os.pipe()
+    Image.fromarray(
+        np.random.default_rng(1).integers(0, 256, (600, 600, 3), np.uint8)
+    ).save("noise.png")
+    process = start("-q", "noise.png", "-o", "-", cwd=folder, stdout=writer)
+    os.close(writer)
+    assert os.read(reader, 100)  # it has begun, and the pipe holds less than all
+    os.close(reader)
+    err = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 1
+    assert is_one_line(err)
+    assert "nobody read it to the end" in err
+
+
+@posix
+def test_a_stdout_that_takes_no_more_just_now_gets_all_of_it(folder):
+    """Somebody else has made the pipe or socket one that does not wait."""
+    noise = np.random.default_rng(1).integers(0, 256, (600, 600, 3), np.uint8)
+    Image.fromarray(noise).save("noise.png")
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    process = start("-q", "noise.png", "-o", "-", cwd=folder, stdout=writer)
+    os.close(writer)
+    content = bytearray()
+    while part := os.read(reader, 1 << 12):
+        content += part
+        time.sleep(0.001)
+    os.close(reader)
+    assert process.wait(60) == 0
+    process.stderr.close()
+    Image.open(io.BytesIO(content)).load()
+    assert len(content) > 1 << 17
+
+
+@posix
+def test_a_report_does_not_share_a_file_with_a_result(folder):
+    with open("a.png", "wb") as out:
+        process = start("-f", "in.png", "--json", "-o", "a.png", cwd=folder, stdout=out)
+        err = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 2
+    assert "would have one name, a.png" in err
+    assert os.path.getsize("a.png") == 0
+
+
+@posix
+def test_a_report_that_fails_when_it_is_closed_is_said(folder, monkeypatch, capsys):
+    from kquant.cli.report import Report
+
+    close = Report.close
+
+    def fail(self):
+        close(self)
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(Report, "close", fail)
+    assert cli.main(["-q", "in.png", "--json=rep"]) == 1
+    err = capsys.readouterr().err
+    assert err == f"kquant: --json: cannot be written ({os.strerror(errno.EDQUOT)}).\n"
+    assert os.path.exists("in-kq.png")
+
+
+@posix
+def test_a_deleted_working_directory_is_named(folder):
+    (folder / "gone").mkdir()
+    script = (
+        "import os, sys\nfrom kquant.cli.main import main\n"
+        "os.rmdir(os.getcwd())\nsys.exit(main(['a.png']))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder / "gone", capture_output=True
+    )
+    assert process.returncode == 1
+    assert process.stderr == (
+        b"kquant: a.png: the working directory was deleted. Change to another one.\n"
+    )
