@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from .cli.signals import heed
+
 TYPE_CHECKING = False  # type checkers take it for True; typing itself is slow to import
 if TYPE_CHECKING:
     from .cli.verbs import Command, Verb
@@ -12,11 +14,10 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the command line, in a process that does nothing else."""
+    heed()
     _open_streams()
-    try:
-        from .cli.main import main as run
-    except KeyboardInterrupt:  # which `run` takes for itself
-        return 130
+    from .cli.main import main as run
+
     code = run(sys.argv[1:], _load)
     # What Python does at its end is of no use to a process that has nothing open.
     # With this, `kquant in.png -k 16 -q` takes 234 ms for 64 x 64 pixels, else 265.
@@ -30,12 +31,7 @@ def _load(verb: Verb) -> Command:
     turn, on two cores of an AMD EPYC that had other work too, with Python 3.11.
     """
     import gc
-    import signal
 
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number and signal.getsignal(number) != signal.SIG_IGN:  # as nohup does
-            signal.signal(number, _terminate)
     if not verb.needs_blas:
         # NumPy starts threads for matrices, of which there are none, and waits for
         # them at the end: 234 ms for that picture with this and 276 without, and 223
@@ -50,11 +46,6 @@ def _load(verb: Verb) -> Command:
     divert()  # what libtiff prints: we say it, with the file's name
     gc.enable()
     return command
-
-
-def _terminate(number: int, frame: object) -> None:
-    """Leave as by Ctrl-C, so that no temporary file stays."""
-    sys.exit(128 + number)
 
 
 def _open_streams() -> None:

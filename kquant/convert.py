@@ -32,6 +32,7 @@ from .pipeline import RESERVATIONS, Quantization
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO, TypeAlias, Unpack
 
     from ._typing import U8
@@ -204,8 +205,16 @@ def quantize_file(
     return convert(source, target, Settings(**given, **options))
 
 
-def convert(source: Source, target: Target | None, settings: Settings) -> FileReport:
-    """Do what `quantize_file` does, with options that are checked."""
+def convert(
+    source: Source,
+    target: Target | None,
+    settings: Settings,
+    before_writing: Callable[[], None] = lambda: None,
+) -> FileReport:
+    """Do what `quantize_file` does, with options that are checked.
+
+    `before_writing` is called before anything is written; what it raises ends the call.
+    """
     began = time.perf_counter()
     if target is None:
         name = Path(source_name(source))
@@ -261,6 +270,7 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
                 force=settings.force,
                 like=picture.seen if settings.preserve and named else None,
                 seen=picture.seen if in_place else before,
+                before_writing=before_writing,
             )
     return FileReport(
         source=Path(source_name(source)),
@@ -301,9 +311,11 @@ class _File:
         force: bool,
         like: os.stat_result | None,
         seen: os.stat_result | None,
+        before_writing: Callable[[], None],
     ) -> list[str]:
         """Write it, checked if it replaces another; return what to warn of."""
         if not isinstance(target, str | os.PathLike):
+            before_writing()
             target.write(encoded)
             return []
         notes = []
@@ -317,6 +329,7 @@ class _File:
                     f"{target} had {names} names (hard links): "
                     "the others keep the old content"
                 )
+        before_writing()
         lost = write_file(target, encoded, force=force, like=like, seen=seen)
         if lost:
             notes.append(lost_attributes(target, lost))

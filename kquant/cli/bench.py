@@ -13,6 +13,7 @@ from ..files.decode import read_pixels
 from ..parallel import Workers
 from .messages import complain
 from .options import FAILED, UsageError, Values
+from .signals import Attended
 from .streams import say
 
 Pictures = list[tuple[str, Pixels]]
@@ -21,6 +22,16 @@ Rows = list[dict[str, Any]]
 
 def bench(values: Values, names: list[str]) -> int:
     """Run the bench; return the exit code: 1 if a picture or the comparison failed."""
+    with Attended(_interrupt):
+        return _run(values, names)
+
+
+def _interrupt() -> None:
+    """Leave as by Ctrl-C, as what is compared may have files and programs to end."""
+    raise KeyboardInterrupt
+
+
+def _run(values: Values, names: list[str]) -> int:
     colors = values.get("colors", checks.MAX_COLORS)
     iterations = values.get("iterations", 40)
     threads = values.get("threads")

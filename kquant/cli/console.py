@@ -74,9 +74,9 @@ class Console:
         if self._verbose and not self._quiet:
             self._print(_settings(settings), "")
 
-    def show(self, outcome: Outcome, totals: Totals) -> None:
-        """Say what became of a file."""
-        warnings = warnings_of(outcome)
+    def show(self, outcome: Outcome, totals: Totals, *, brief: bool = False) -> None:
+        """Say what became of a file; briefly, if the run is about to end."""
+        warnings = warnings_of(outcome, brief=brief)
         if self._report is not None:
             self._record(self._report, row_of(outcome, warnings))
         self._clear_line()
@@ -218,6 +218,8 @@ def _total(totals: Totals) -> str:
         )
         if totals.statuses[status]
     ]
+    if totals.left:
+        parts.append(f"{totals.left} not done")
     saved = ""
     if totals.bytes_before:
         change = 100 * (totals.bytes_after / totals.bytes_before - 1)

@@ -1,7 +1,9 @@
 """Which files are meant, and where the result of each goes."""
 
+import errno
 import glob
 import os
+import stat
 from collections.abc import Iterator
 from itertools import takewhile
 from typing import NamedTuple
@@ -17,22 +19,26 @@ STREAM = "-"
 
 
 class Found(NamedTuple):
-    """An input, and the directory that its name is relative to in another one."""
+    """An input, and the directory that its name is relative to in another one.
+
+    `problem` is of a directory that cannot be read: what happened, and what to do.
+    """
 
     path: str
     root: str
     walked: bool = False
+    problem: tuple[str, str] | None = None
 
 
 class Job(NamedTuple):
     """One file to be read and one to be written; ``-`` are stdin and stdout.
 
-    `clash` is another source whose result would have the same name; it is not done.
+    One with a `problem` is not done: what is wrong, and what to do about it.
     """
 
     source: str
     target: str
-    clash: str | None = None
+    problem: tuple[str, str] | None = None
 
     @property
     def in_place(self) -> bool:
@@ -64,35 +70,82 @@ class Destination(NamedTuple):
     full_names: bool = False
 
 
-def find_inputs(names: list[str], *, recursive: bool) -> list[Found]:
+def find_inputs(names: list[str], *, recursive: bool) -> tuple[list[Found], list[str]]:
     """Expand directories and globs; a name that is no file stays, to be complained of.
 
     Files in directories are those with the ending of an image, in the order of their
     names; links to directories are not followed. A file that is named twice is taken
     once.
+
+    Returns
+    -------
+    found : list of Found
+    notes : list of str
+        What was passed over: a pipe or device that nobody named, which could keep us
+        waiting for ever.
     """
     found: list[Found] = []
+    notes: dict[str, None] = {}
     for name in names:
         if name == STREAM:
             found.append(Found(name, ""))
         elif os.path.isdir(name) and recursive:
-            found += [Found(path, name, walked=True) for path in _walk(name)]
+            found += _walk(name, notes)
         elif not os.path.lexists(name) and glob.has_magic(name):
             paths = sorted(glob.glob(name, recursive=True))
             root = _plain_part(name)
-            found += [Found(path, root) for path in paths if os.path.isfile(path)]
+            found += [Found(path, root) for path in paths if _is_file(path, notes)]
             found += [] if paths else [Found(name, root)]
         else:
             found.append(Found(name, os.path.dirname(name)))
-    return list({key_of(one.path): one for one in reversed(found)}.values())[::-1]
+    once = {key_of(one.path): one for one in reversed(found)}
+    return list(once.values())[::-1], list(notes)
 
 
-def _walk(folder: str) -> Iterator[str]:
-    for path, folders, files in os.walk(folder):
-        folders.sort()
-        for file in sorted(files):
-            if os.path.splitext(file)[1].lower() in SUFFIXES:
-                yield os.path.join(path, file)
+def _walk(top: str, notes: dict[str, None]) -> Iterator[Found]:
+    """Find what has the ending of an image in a directory and below, to any depth."""
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                rest = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            problem = f"cannot be read ({error.strerror or error})"
+            deep = error.errno == errno.ENAMETOOLONG
+            advice = "Run kquant farther inside" if deep else "Check its mode"
+            yield Found(folder, top, True, (problem, advice))
+            continue
+        below = []
+        for entry in rest:
+            if _is_folder(entry):
+                if not entry.is_symlink():
+                    below.append(entry.path)
+            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and (
+                _is_file(entry.path, notes) or not os.path.exists(entry.path)
+            ):
+                yield Found(entry.path, top, True)
+        folders += reversed(below)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a directory, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(path: str, notes: dict[str, None]) -> bool:
+    """Whether it is a regular file; name what is neither that nor a directory."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        kind = "pipe" if stat.S_ISFIFO(mode) else "socket or device"
+        notes[f"{path} is a {kind} and was passed over: to read it, name it"] = None
+    return stat.S_ISREG(mode)
 
 
 def _plain_part(pattern: str) -> str:
@@ -136,7 +189,11 @@ def choose_targets(found: list[Found], destination: Destination) -> list[Job]:
     found = [
         one for one in found if not (one.walked and _is_result(one.path, destination))
     ]
-    jobs = [Job(one.path, _target(one, destination)) for one in found]
+    jobs = [
+        Job(one.path, _target(one, destination) if one.problem is None else "",
+            one.problem)
+        for one in found
+    ]  # fmt: skip
     return _without_conflicts(jobs, {one.path for one in found if one.walked})
 
 
@@ -188,7 +245,7 @@ def _without_conflicts(jobs: list[Job], walked: set[str]) -> list[Job]:
     targets: dict[str, Job] = {}
     clashes: dict[str, str] = {}
     for job in jobs:
-        if job.target == STREAM:
+        if job.target in (STREAM, ""):
             continue
         key = key_of(job.target)
         first = targets.setdefault(key, job)
@@ -206,4 +263,16 @@ def _without_conflicts(jobs: list[Job], walked: set[str]) -> list[Job]:
                 f"the result of {job.source}, {job.target}, is an input too: use "
                 "another --ext or --out-dir"
             )
-    return [job._replace(clash=clashes.get(job.source)) for job in jobs]
+    return [
+        job._replace(problem=_clash(job, clashes[job.source]))
+        if job.source in clashes
+        else job
+        for job in jobs
+    ]
+
+
+def _clash(job: Job, other: str) -> tuple[str, str]:
+    return (
+        f"its result, {job.target}, would also be that of {other}",
+        "Name them after their whole names (--full-names)",
+    )

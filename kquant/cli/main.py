@@ -13,6 +13,7 @@ from ..errors import InvalidTypeError, InvalidValueError, KquantError
 from .messages import complain
 from .options import FAILED, INTERRUPTED, WRONG_USAGE, UsageError
 from .parse import parse
+from .signals import code as stopped_by
 from .streams import flush, say
 from .texts import text_asked_for
 from .verbs import QUANTIZE, Verb, choose_verb
@@ -56,7 +57,7 @@ def main(
     try:
         code = _obey(arguments, load)
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        code = stopped_by() or INTERRUPTED
     except BrokenPipeError:  # whoever reads a text may have read enough
         code = 0
     except OSError as error:  # what is expected is a KquantError

@@ -21,9 +21,8 @@ Values: TypeAlias = "dict[str, Any]"
 DITHER, PROTECT, OPTIMIZE = "floyd-steinberg", "40", "2"
 
 # What the process ends with.
-FAILED, WRONG_USAGE, EXISTS, NOT_SMALLER, BAD_QUALITY, INTERRUPTED = (
-    1, 2, 15, 98, 99, 130,
-)  # fmt: skip
+FAILED, WRONG_USAGE, EXISTS, NOT_SMALLER, BAD_QUALITY = 1, 2, 15, 98, 99
+HUNG_UP, INTERRUPTED, TERMINATED = 129, 130, 143  # 128 and the number of the signal
 EXIT_CODES = (
     (0, "all written, or kept because they were no larger"),
     (FAILED, "a file could not be read or written; the others are done"),
@@ -32,6 +31,8 @@ EXIT_CODES = (
     (NOT_SMALLER, "not smaller, and --skip-if-larger or --min-saving was given"),
     (BAD_QUALITY, "--quality, --min-psnr, --max-mse or --max-bytes cannot be reached"),
     (INTERRUPTED, "interrupted; no file is incomplete"),
+    (HUNG_UP, "the terminal was closed (SIGHUP); no file is incomplete"),
+    (TERMINATED, "told to end (SIGTERM); no file is incomplete"),
 )
 
 
@@ -115,6 +116,16 @@ def number(text: str) -> float:
         return float(text)
     except ValueError:
         raise ValueError("a number") from None
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+        if not 0 < value < 1e9:
+            raise ValueError
+    except ValueError:
+        raise ValueError("a number of seconds above 0") from None
+    return value
 
 
 def size(text: str) -> int:
@@ -268,6 +279,8 @@ GROUPS: Groups = (
         Option("--memory", "SIZE", "for all files at a time (half of what there is)",
                "memory", size),
         _of("threads", "--threads", "N", integer),
+        Option("--timeout", "SECONDS", "pass over a file that takes longer", "timeout",
+               seconds),
         Option("--fail-fast", "", "stop at the first file that fails", "fail_fast"),
         Option("--skips-ok", "", "exit with 0 instead of 98 or 99", "skips_ok"),
         Option("--json", "FILE", "report as JSON Lines, on stdout or to FILE", "json",

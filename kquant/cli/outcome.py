@@ -61,8 +61,9 @@ Outcome: TypeAlias = Done | Failed
 
 @dataclass(eq=False)
 class Totals:
-    """Sums over the files so far."""
+    """Sums over the files so far, of so many."""
 
+    of: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     bytes_before: int = 0
     bytes_after: int = 0
@@ -74,6 +75,11 @@ class Totals:
     def files(self) -> int:
         """How many there were."""
         return self.statuses.total()
+
+    @property
+    def left(self) -> int:
+        """How many were not done, as the run was stopped."""
+        return max(0, self.of - self.files)
 
     @property
     def seconds(self) -> float:

@@ -5,6 +5,8 @@ from .options import FAILED, Values
 from .outcome import Failed, Totals
 from .request import Request
 from .run import Run
+from .signals import Attended
+from .signals import code as stopped_by
 
 
 def quantize(values: Values, names: list[str]) -> int:
@@ -23,29 +25,31 @@ def quantize(values: Values, names: list[str]) -> int:
         The exit code.
     """
     request = Request.of(values, names)
-    totals = Totals()
-    console = Console(
-        len(request.jobs),
-        quiet="quiet" in values,
-        verbose="verbose" in values,
-        color="no_color" not in values,
-        live=values.get("live_line") != "never",
-        report=values.get("json"),
-    )
-    try:
-        console.begin(values, request.notes)
-        for outcome in Run(request).outcomes():
-            totals.add(outcome)
-            console.show(outcome, totals)
-            if isinstance(outcome, Failed) and "fail_fast" in values:
-                break
-        console.finish(totals)
-    except KeyboardInterrupt:
-        console.finish(totals)
-        raise
-    finally:
-        console.close()
+    totals = Totals(of=len(request.jobs))
+    run = Run(request)
+    with Attended(lambda: run.stop(hurry=True)):
+        console = Console(
+            len(request.jobs),
+            quiet="quiet" in values,
+            verbose="verbose" in values,
+            color="no_color" not in values,
+            live=values.get("live_line") != "never",
+            report=values.get("json"),
+        )
+        try:
+            console.begin(values, request.notes)
+            for outcome in run.outcomes():
+                totals.add(outcome)
+                console.show(outcome, totals, brief=run.stopped)
+                if isinstance(outcome, Failed) and "fail_fast" in values:
+                    run.stop()
+            console.finish(totals)
+        except KeyboardInterrupt:
+            console.finish(totals)
+            raise
+        finally:
+            console.close()
     code = totals.exit_code(
         skipping_is_failure="min_saving" in values, skips_ok="skips_ok" in values
     )
-    return code or (FAILED if console.failed else 0)
+    return stopped_by() or code or (FAILED if console.failed else 0)

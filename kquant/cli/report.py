@@ -7,7 +7,7 @@ from typing import Any
 
 from .messages import explain
 from .options import UsageError
-from .outcome import Failed, Outcome, Totals
+from .outcome import Done, Failed, Outcome, Totals
 from .streams import say, write_all
 
 # How JSON is laid out: keys may be added, never renamed.
@@ -123,6 +123,7 @@ def summary_of(totals: Totals, warnings: list[str]) -> dict[str, Any]:
         "summary": True,
         "files": totals.files,
         **{status: totals.statuses[status] for status in statuses},
+        "not_done": totals.left,
         "warnings": warnings,
         "bytes_in": totals.bytes_before,
         "bytes_out": totals.bytes_after,
@@ -130,24 +131,34 @@ def summary_of(totals: Totals, warnings: list[str]) -> dict[str, Any]:
     }
 
 
-def warnings_of(outcome: Outcome) -> list[str]:
-    """Say what a user should know: notes, and the region that came out badly."""
+def warnings_of(outcome: Outcome, *, brief: bool = False) -> list[str]:
+    """Say what a user should know: notes, and the region that came out badly.
+
+    It takes time and memory to find that; where there is none (`brief`), or too little,
+    it is left out: the file has been written, and this is only about it.
+    """
     if isinstance(outcome, Failed):
         return []
     warnings = [f"{outcome.source}: {note}." for note in outcome.report.notes]
+    if not brief:
+        with contextlib.suppress(Exception):
+            warnings += _bad_region(outcome)
+    return warnings
+
+
+def _bad_region(outcome: Done) -> list[str]:
     image = outcome.report.image
     if outcome.fixed_palette or image.max_error < BAD:
-        return warnings
+        return []
     region = outcome.report.worst()
     if region.distance < BAD:
-        return warnings
+        return []
     left, upper, right, lower = region.box
     before, after = (
         bytes(c).hex() for c in (region.color, image.palette[region.entry])
     )
-    warnings.append(
+    return [
         f"{outcome.source}: {right - left} x {lower - upper} pixels at {left},{upper} "
         f"are off by {region.distance:.0f}: #{before} -> #{after}. "
         f"Keep them with --lock '#{before}' or --protect."
-    )
-    return warnings
+    ]

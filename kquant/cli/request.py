@@ -55,6 +55,8 @@ class Request:
         Threads for what is done alone; by default all there are.
     memory : int
         Bytes for all files at a time.
+    timeout : float, optional
+        Seconds that a file may take.
     notes : tuple of str
         What is worth a warning about the files that are no inputs: palettes and masks.
     """
@@ -68,6 +70,7 @@ class Request:
     at_a_time: int
     threads: int | None
     memory: int
+    timeout: float | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -104,7 +107,7 @@ class Request:
         settings = Settings(**given)
         Workers(values.get("threads"))  # which refuses wrong numbers
         _check_shared(values)
-        jobs = _jobs(values, names)
+        jobs, passed_over = _jobs(values, names)
         _check_streams(values, jobs)
         _check_report(values, jobs)
         at_a_time = values.get("jobs", allowed_cores())
@@ -120,7 +123,8 @@ class Request:
             at_a_time=min(at_a_time, len(jobs)),
             threads=values.get("threads"),
             memory=values.get("memory", half_of_memory()),
-            notes=tuple(notes),
+            timeout=values.get("timeout"),
+            notes=(*notes, *passed_over),
         )
 
     @property
@@ -184,17 +188,18 @@ def _check_shared(values: Values) -> None:
         raise UsageError(f"--shared-palette and {other[0]}: give one of them")
 
 
-def _jobs(values: Values, names: list[str]) -> list[Job]:
-    """Find the files, and choose where their results go."""
+def _jobs(values: Values, names: list[str]) -> tuple[list[Job], list[str]]:
+    """Find the files, and choose where their results go; name what is passed over."""
     _explain_names(values, names)
-    found = find_inputs(names, recursive="recursive" in values)
+    found, notes = find_inputs(names, recursive="recursive" in values)
     destination = Destination(
         **_given(values, ("output", "out_dir", "ext", "in_place", "full_names"))
     )
     jobs = choose_targets(found, destination)
     if not jobs:
-        raise UsageError("there are no images in what was named")
-    return jobs
+        told = f" ({notes[0]})" if notes else ""
+        raise UsageError(f"there are no images in what was named{told}")
+    return jobs, notes
 
 
 def _explain_names(values: Values, names: list[str]) -> None:

@@ -239,6 +239,8 @@ def count_pixels_of(source: Source) -> int:
     try:
         if not isinstance(source, str | os.PathLike):
             return _said_pixels(source)
+        if not os.path.isfile(source):  # a pipe can be opened and read but once
+            return 0
         with open(source, "rb") as file:
             return _said_pixels(file) if file.seekable() else 0
     except Exception:  # whoever decodes it will say what is wrong

@@ -165,8 +165,17 @@ def make_folder(path: PathLike) -> None:
     ImageFileError
         If that cannot be.
     """
+    missing = []
+    folder = os.fspath(path)
+    while folder and not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder.rstrip(os.sep))
     try:
-        os.makedirs(path, exist_ok=True)
+        for folder in reversed(missing):  # os.makedirs() calls itself for each
+            with contextlib.suppress(FileExistsError):  # as by another thread
+                os.mkdir(folder)
+        if missing and not os.path.isdir(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     except OSError as error:
         raise ImageFileError(
             path,

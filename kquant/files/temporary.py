@@ -10,6 +10,27 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+# Those that are there at this moment, and whether the process is about to end.
+_live: dict[Temporary, None] = {}
+_abandoned = False
+
+
+def abandon() -> None:
+    """Remove all temporary files: the process ends, in the middle of whatever.
+
+    It takes no lock, since a signal handler calls it, and whoever makes a file enters
+    it in the list before. Those that were just about to be made are found by a second
+    look.
+    """
+    global _abandoned
+    _abandoned = True
+    for again in (False, True):
+        if _live and again:
+            time.sleep(0.01)
+        for temporary in list(_live):
+            temporary.remove()
+
+
 # Whether files can be named by the handle of their directory; not on Windows.
 BY_HANDLE = {os.open, os.stat, os.unlink, os.link, os.rename} <= os.supports_dir_fd
 
@@ -159,12 +180,17 @@ class Temporary:
         # Not mkstemp(): its files are private to the user, and to give them the
         # usual mode one must change the umask of the whole process to learn it.
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        _live[self] = None
         try:
+            if _abandoned:
+                raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
             self._handles.append(self._folder.open(self.name, flags, self._mode))
         except FileExistsError:  # of a name by chance: no output exists
+            del _live[self]
             raise OSError(errno.EIO, os.strerror(errno.EIO)) from None
         except BaseException:  # also Ctrl-C between the system's call and ours
-            self._folder.unlink(self.name)
+            self.remove()
+            del _live[self]
             raise
         return self
 
@@ -172,6 +198,11 @@ class Temporary:
         for handle in self._handles:
             with contextlib.suppress(OSError):
                 os.close(handle)
+        self.remove()
+        del _live[self]
+
+    def remove(self) -> None:
+        """Remove it, if it has not taken another name."""
         if self.name:
             self._folder.unlink(self.name)
 
