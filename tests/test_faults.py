@@ -846,7 +846,7 @@ RUNS = [
 
 BAD = all_of(puts("a.png", "c.png"), garbage("b.png"))
 NO_B = named(NO_IMAGE, "b.png")
-BOTH = "a.jpg and a.png would both become FILE: use another --ext or --out-dir, …"
+BOTH = "a.jpg and a.png would both become FILE: use --full-names, another --ext or …"
 
 BATCHES = [
     Case("one bad file among good ones", "a.png b.png c.png", 1, NO_B, prepare=BAD,

@@ -246,6 +246,8 @@ GROUPS: Groups = (
         Option("--out-dir", "DIR", "write there, in the same folders", "out_dir",
                common=True),
         Option("--ext", "EXT", "ending of the names that are written (-kq.png)", "ext"),
+        Option("--full-names", "", "names that cannot clash: a.jpg.png for a.jpg",
+               "full_names"),
         Option("-i, --in-place", "", "replace the files, where that makes them smaller",
                "in_place", common=True),
         _of("force", "-f, --force", "", common=True),

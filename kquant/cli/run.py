@@ -89,6 +89,12 @@ class Run:
         """Quantize one file; whatever goes wrong is its outcome."""
         request = self._request
         try:
+            if job.clash is not None:
+                raise ImageFileError(
+                    job.source,
+                    f"its result, {job.target}, would also be that of {job.clash}",
+                    "Name them after their whole names (--full-names)",
+                )
             need = memory_for(count_pixels_of(self._source(job)))
             report = self._budget.run(need, lambda: self._quantize(job))
         except Exception as error:

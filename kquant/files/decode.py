@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from ..checks import MAX_COLORS
 from ..color.chunks import SIGNATURE
 from ..color.pillow import encoding_of, layout_of_image, meaning_of, shown
-from ..color.pixels import as_pixels, image_palette, warn
+from ..color.pixels import array_pixels, image_palette, warn
 from ..errors import ImageFileError, InvalidValueError
 from .beside import resolution_of, sensible
 from .clean import cleaned_png
@@ -161,7 +161,7 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
         seen = _stat(file)
         found = _decode(name, file, options)
         meaning, notes = found.meaning, tuple(found.notes)
-        pixels = as_pixels(meaning.pixels)
+        pixels = array_pixels(meaning.pixels)
         metadata = read_metadata(file)
         if found.image is not None:
             add_pixel_shape(metadata, found.image.info)
@@ -207,7 +207,7 @@ def read_palette(source: Source) -> U8:
             warn(f"{name}: {note}")
         image = found.image
         if image is None or image.mode not in ("P", "PA"):
-            return _swatches(name, as_pixels(found.meaning.pixels))
+            return _swatches(name, array_pixels(found.meaning.pixels))
         entries = image_palette(image)
         strip = Image.fromarray(entries[np.newaxis])  # its colours mean the same
         info = {key: image.info[key] for key in COLOR if key in image.info}

@@ -54,9 +54,17 @@ def encode(
     Raises
     ------
     ImageFileError
-        If that format cannot hold the transparency.
+        If that format cannot hold the transparency, or so many pixels on a side.
     """
     suffix = check_format(path)
+    height, width = content.indices.shape
+    if max(height, width) > (most := LONGEST.get(suffix, 2**31 - 1)):
+        raise ImageFileError(
+            path,
+            f"{width:,} x {height:,} pixels; this format has at most {most:,} on a "
+            "side",
+            "End the name in .png",
+        )
     if suffix == ".png":
         return png(content, options, workers)
     if options.depth not in DEPTHS_OF.get(suffix, (None, 8)):
@@ -197,6 +205,9 @@ FORMATS = {
     ".tiff": ".tif",
     ".dib": ".bmp",
 }
+
+# The most pixels on a side; others have 31 bits for it.
+LONGEST = {".gif": 65_535, ".webp": 16_383}
 
 # Bits a pixel that may be asked for; of other formats 8, which they have anyway.
 DEPTHS_OF = {".bmp": (None, 1, 4, 8)}
