@@ -73,3 +73,8 @@ class ImageFileError(KquantError, OSError):
 
 class OutputExistsError(ImageFileError, FileExistsError):
     """The output exists and overwriting it was not asked for."""
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether there was not enough memory, which says nothing about a file."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()

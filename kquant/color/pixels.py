@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, TypeGuard, cast
 
 import numpy as np
 
-from ..errors import InvalidTypeError, InvalidValueError, KquantWarning
+from ..errors import (
+    InvalidTypeError,
+    InvalidValueError,
+    KquantError,
+    KquantWarning,
+    is_memory,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -55,7 +61,17 @@ def pixels_of(image: ImageLike) -> tuple[U8, bool]:
     if is_pillow(image):
         from .pillow import meaning_of  # which few calls need
 
-        meaning = meaning_of(image)
+        try:
+            meaning = meaning_of(image)
+        except KquantError:
+            raise
+        except Exception as error:  # of a damaged file, decoded only now: nearly any
+            if is_memory(error):
+                raise MemoryError("not enough memory to decode the image") from error
+            raise InvalidValueError(
+                f"image cannot be decoded by Pillow ({error}): its file is truncated "
+                "or damaged, or closed; call its load() where it is opened"
+            ) from error
         for note in meaning.notes:
             _warn(note)
         return _array_pixels(meaning.pixels), meaning.exact

@@ -18,7 +18,7 @@ from ..checks import MAX_COLORS
 from ..color.chunks import SIGNATURE
 from ..color.pillow import layout_of_image, meaning_of
 from ..color.pixels import as_pixels, image_palette
-from ..errors import ImageFileError, InvalidValueError
+from ..errors import ImageFileError, InvalidValueError, is_memory
 from .clean import cleaned_png
 from .disk import MOST_BYTES, reading
 from .metadata import Metadata, read_metadata
@@ -354,7 +354,7 @@ def _decode(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
         advice = "If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS, or on the "
         advice += "command line --max-pixels"
     except Exception as error:
-        if _is_memory(error):
+        if is_memory(error):
             problem, advice = "not enough memory to decode it", "Scale it down first"
         else:
             problem = f"truncated or damaged ({error})"
@@ -362,11 +362,6 @@ def _decode(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
             if not options.allow_truncated:
                 advice += ", or take what is there (--allow-truncated)"
     raise ImageFileError(path, problem, advice)
-
-
-def _is_memory(error: Exception) -> bool:
-    """Whether there was not enough memory, which says nothing about the file."""
-    return isinstance(error, MemoryError) or "out of memory" in str(error)
 
 
 def _attempts(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
@@ -383,7 +378,7 @@ def _attempts(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
     except (ImageFileError, InvalidValueError, UnidentifiedImageError):
         raise
     except Exception as error:  # damaged files make Pillow raise nearly any
-        if _is_memory(error) or isinstance(error, Image.DecompressionBombError):
+        if is_memory(error) or isinstance(error, Image.DecompressionBombError):
             raise
         from .repair import repaired  # which few files need
 
