@@ -12,6 +12,7 @@ BAND_ROWS: int
 BUCKETS: int
 CHANNELS: int
 ONE: int
+SLACK: int
 STRENGTH: int
 SUMS: int
 TILE: int
@@ -99,6 +100,16 @@ class Tree:
     def splits(self, labels: U8, k: int) -> tuple[F64, I16]: ...
     def assign(
         self, first: int, last: int, centroids: I16, labels: U8
+    ) -> tuple[int, I64]: ...
+    def assign_alpha(
+        self,
+        first: int,
+        last: int,
+        centroids: I16,
+        labels: U8,
+        colors: U8,
+        palette: U8,
+        slack: int,
     ) -> tuple[int, I64]: ...
 
 def update(sums: I64, centroids: I16) -> int: ...

@@ -27,7 +27,7 @@ cdef extern from "kquant.h" nogil:
         KQ_BANDS, KQ_BAND_ROWS, KQ_BINS, KQ_BUCKETS, KQ_CELLS, KQ_CELL_BITS
         KQ_CELL_SIZE, KQ_CHANNELS, KQ_CODES, KQ_DEPTH, KQ_FULL, KQ_LANES, KQ_MAX_COLORS
         KQ_MOST, KQ_NEAREST_CELLS, KQ_NEAREST_GROUPS, KQ_ONE, KQ_PARTS, KQ_RANK_WORDS
-        KQ_RGB, KQ_STRENGTH, KQ_SUMS, KQ_TILE
+        KQ_RGB, KQ_SLACK, KQ_STRENGTH, KQ_SUMS, KQ_TILE
 
     ctypedef struct kq_image:
         const u8 *data
@@ -54,6 +54,11 @@ cdef extern from "kquant.h" nogil:
     ctypedef struct kq_tree:
         kq_points points
         kq_level level[3]
+
+    ctypedef struct kq_alpha:
+        const u8 *colors
+        const u8 *palette
+        int slack
 
     ctypedef struct kq_space:
         bint plain, roots
@@ -113,6 +118,8 @@ cdef extern from "kquant.h" nogil:
     size_t kq_seed(const kq_points *, size_t, u32 *, u8 *, i16 *)
     void kq_splits(const kq_points *, const u8 *, size_t, double *, double *, i16 *)
     size_t kq_assign(const kq_tree *, size_t, size_t, const i16 *, size_t, u8 *, i64 *)
+    size_t kq_assign_alpha(const kq_tree *, size_t, size_t, const i16 *,
+                           const kq_alpha *, size_t, u8 *, i64 *)
     size_t kq_update(const i64 *, size_t, i16 *)
     double kq_error(const i64 *, const i16 *, size_t, double)
     double kq_energy(const kq_points *)
@@ -137,7 +144,8 @@ cdef extern from "kquant.h" nogil:
     int kq_are_sums(const i64 *, size_t)
 
 BANDS, BAND_ROWS, BUCKETS, TILE = KQ_BANDS, KQ_BAND_ROWS, KQ_BUCKETS, KQ_TILE
-CHANNELS, ONE, STRENGTH, SUMS = KQ_CHANNELS, KQ_ONE, KQ_STRENGTH, KQ_SUMS
+CHANNELS, ONE, SLACK, STRENGTH, SUMS = (
+    KQ_CHANNELS, KQ_ONE, KQ_SLACK, KQ_STRENGTH, KQ_SUMS)
 
 
 # ---- checks
@@ -553,17 +561,40 @@ cdef class Tree:
 
         Returns how many changed, and the change (k, SUMS) of the sums of the labels.
         """
-        cdef size_t k = need_centroids(centroids), changed, begin
-        cdef const kq_level *level = &self.tree.level[0]
-        need(<size_t>labels.shape[0] == self.tree.points.n, "labels")
-        need(first <= last <= level.count, "root blocks")
-        begin = level.start[first]  # other threads write to other labels
-        need_labels(&labels[0] + begin, level.start[last] - begin, k)
+        cdef size_t k = self.need_blocks(first, last, centroids, labels), changed
         cdef i64[:, ::1] change = numpy.zeros((k, KQ_SUMS), numpy.int64)
         with nogil:
             changed = kq_assign(&self.tree, first, last, &centroids[0, 0], k,
                                 &labels[0], &change[0, 0])
         return changed, change.base
+
+    def assign_alpha(self, size_t first, size_t last, const i16[:, ::1] centroids,
+                     u8[::1] labels, const u8[:, ::1] colors, const u8[:, ::1] palette,
+                     int slack):
+        """assign() by the colours (n, 4) and entries (k, 4), slack at most SLACK."""
+        cdef size_t k = self.need_blocks(first, last, centroids, labels), changed
+        need(<size_t>colors.shape[0] == self.tree.points.n, "colors")
+        need(self.tree.points.channels == 4 == colors.shape[1], "channels")
+        need(<size_t>palette.shape[0] == k and palette.shape[1] == 4, "palette")
+        need(0 <= slack <= KQ_SLACK, "slack")
+        cdef kq_alpha alpha = kq_alpha(&colors[0, 0], &palette[0, 0], slack)
+        cdef i64[:, ::1] change = numpy.zeros((k, KQ_SUMS), numpy.int64)
+        with nogil:
+            changed = kq_assign_alpha(&self.tree, first, last, &centroids[0, 0], &alpha,
+                                      k, &labels[0], &change[0, 0])
+        return changed, change.base
+
+    cdef size_t need_blocks(self, size_t first, size_t last,
+                            const i16[:, ::1] centroids,
+                            const u8[::1] labels) except 0:
+        """How many centroids root blocks first..last-1 may be assigned to."""
+        cdef size_t k = need_centroids(centroids), begin
+        cdef const kq_level *level = &self.tree.level[0]
+        need(<size_t>labels.shape[0] == self.tree.points.n, "labels")
+        need(first <= last <= level.count, "root blocks")
+        begin = level.start[first]  # other threads write to other labels
+        need_labels(&labels[0] + begin, level.start[last] - begin, k)
+        return k
 
 
 def update(const i64[:, ::1] sums, i16[:, ::1] centroids):

@@ -311,9 +311,10 @@ class Palette(Sequence["Color"]):
         settings = Settings(space=space, dither=dither)
         pixels, exact = pixels_of(image)
         with Workers(threads, progress) as workers:
-            return map_pixels(
+            mapped = map_pixels(
                 pixels, self, get_space(settings.space), settings.dither, workers
-            )._of(exact=exact)
+            )
+        return mapped._of(image, exact=exact)
 
     @property
     def counts(self) -> I64 | None:

@@ -12,13 +12,15 @@ import numpy as np
 
 from .checks import MAX_COLORS
 from .errors import ImageFileError, QualityError
-from .files.carry import carried, in_words
+from .files.beside import in_words, resolution_note
+from .files.carry import carried
 from .files.decode import read_picture, source_name
 from .files.disk import check_target, hard_links, write_file
 from .files.encode import check_format, encode, shows
 from .files.nodata import nodata_note
 from .fit.goal import most_that_fit
 from .indexed import IndexedImage, content_of
+from .mapping.hidden import hidden_note
 from .parallel import Workers
 from .pipeline import RESERVATIONS, Quantization
 from .settings import Settings
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
 # If not even two colours fit a size, so much of the dithering is left.
 LESS_DITHERING = (1.0, 0.5, 0.25, 0.0)
+
+# Formats that say nothing of what values mean.
+WITHOUT_PROFILES = (".gif", ".bmp")
 
 # Sizes that are tried beyond the most colours that fit a file: so many as have about
 # these pixels together, but some at least. On 18 pictures (drawings and photographs,
@@ -226,13 +231,13 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
         image, encoded = _fitted(
             Quantization(picture.pixels, settings, workers), settings, file
         )
-        image = image._of(exact=picture.exact)
+        image = image._of(None, exact=picture.exact)
         status = _status(
             source, target, picture.size, len(encoded), settings.min_saving
         )
         notes = list(picture.notes)
         if status == "written":
-            notes += _notes_of(said, suffix, picture, image)
+            notes += _notes_of(said, suffix, picture, image, settings)
         if status == "written" and not settings.dry_run:
             like = _stat(source) if settings.preserve else None
             notes += file.write(encoded, image, target, force=settings.force, like=like)
@@ -295,10 +300,24 @@ class _File:
 
 
 def _notes_of(
-    said: Carried, suffix: str, picture: Picture, image: IndexedImage
+    said: Carried,
+    suffix: str,
+    picture: Picture,
+    image: IndexedImage,
+    settings: Settings,
 ) -> list[str]:
     """Say what the new file does not have of what the old one says."""
     notes = []
+    if picture.icc is not None and suffix in WITHOUT_PROFILES:
+        notes.append(
+            f"leaves out its colour profile, which a {suffix} file of ours cannot "
+            "hold, though its values are meant by it: leave out --icc keep, or end the "
+            "name in .png"
+        )
+    if not settings.strip:
+        resolution = resolution_note(picture.dpi, suffix)
+        hidden = hidden_note(picture.pixels, settings.transparent_rgb)
+        notes += [note for note in (resolution, hidden) if note is not None]
     if said.lost:
         names = in_words(said.lost)
         if said.can_keep:

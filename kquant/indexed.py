@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .color.pixels import is_pillow, warn
 from .compare.regions import Region, worst_region
 from .errors import InvalidValueError
+from .files.beside import NOTHING, Beside, beside_of
 from .files.content import (
     Content,
     WriteOptions,
@@ -75,6 +77,7 @@ class IndexedImage:
     max_error_in_space: float | None = None
     _fixed: bool = field(default=False, kw_only=True)  # the palette must stay as it is
     _exact: bool = field(default=True, kw_only=True)  # the original had no finer values
+    _beside: Beside | None = field(default=None, kw_only=True)  # what else it said
 
     @property
     def max_error(self) -> float:
@@ -99,9 +102,12 @@ class IndexedImage:
         """
         return self.max_error_srgb == 0 and self._exact
 
-    def _of(self, *, exact: bool) -> IndexedImage:
+    def _of(self, image: object, *, exact: bool) -> IndexedImage:
         """Return the result for an original of which the pixels may be a part."""
-        return self if exact else replace(self, _exact=False)
+        beside = beside_of(image) if is_pillow(image) else None
+        if exact and beside is None:
+            return self
+        return replace(self, _exact=exact, _beside=beside)
 
     def to_array(self) -> U8:
         """Return the image as a new uint8 array, (H, W, 3) or with alpha (H, W, 4)."""
@@ -187,6 +193,13 @@ class IndexedImage:
         OSError
             If it cannot be written, or the format cannot hold its transparency. No
             incomplete file is left.
+
+        Warns
+        -----
+        KquantWarning
+            Of what the image said beside its pixels, as a copyright: the resolution
+            alone is written, where the format can hold it. `quantize_file` can keep
+            the rest.
         """
         options = WriteOptions(
             strip,
@@ -195,9 +208,13 @@ class IndexedImage:
             palette_png,
         )
         check_target(path, force=force)
+        beside = NOTHING if self._beside is None else self._beside
         with Workers(threads) as workers:
-            encoded = encode(path, content_of(self), options, workers)
+            encoded = encode(path, content_of(self, None, beside.dpi), options, workers)
         write_file(path, encoded, force=force)
+        if not strip:
+            for note in beside.notes(path):
+                warn(note)
         return len(encoded)
 
     def __repr__(self) -> str:

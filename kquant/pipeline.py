@@ -18,6 +18,7 @@ from .errors import QualityError
 from .files.content import Content, WriteOptions
 from .files.encode import encode
 from .fit.clusters import Clusters, nearest
+from .fit.freed import colors_for_freed
 from .fit.nested import NestedPalettes
 from .fit.protect import solve_protected
 from .fit.quality import psnr_at, quality_of
@@ -33,7 +34,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ._typing import U8, Colors, ImageLike, Index
+    from ._typing import I16, U8, Colors, ImageLike, Index
     from .files.disk import PathLike
     from .fit.goal import Goal
     from .fit.problem import Problem, Solution
@@ -191,7 +192,8 @@ def quantize(
     settings = Settings(**given)
     pixels, exact = pixels_of(image)
     with Workers(threads, progress) as workers:
-        return Quantization(pixels, settings, workers).result()._of(exact=exact)
+        result = Quantization(pixels, settings, workers).result()
+    return result._of(image, exact=exact)
 
 
 class Quantization:
@@ -353,12 +355,27 @@ class Quantization:
         clusters, coords = solution.clusters, solution.coords
         colors = rounded_colors(clusters.colors, self._settings.bits)
         if self._histogram is not self._counted or colors is not clusters.colors:
+            freed = len(clusters.colors) - len(colors)
             clusters, coords = nearest(
                 self._counted, colors, self._space, self._workers
             )
+            if freed and colors.shape[1] == 4:
+                clusters, coords = self._freed_used(clusters, coords, freed)
         return replace(
             solution, clusters=clusters, coords=coords if self._dither else None
         )
+
+    def _freed_used(
+        self, clusters: Clusters, coords: I16, freed: int
+    ) -> tuple[Clusters, I16]:
+        """Use entries again that rounding set free, many where alpha became 0."""
+        more = colors_for_freed(
+            freed, self._counted, clusters, coords, self._space, self._settings.bits
+        )
+        if len(more) == 0:
+            return clusters, coords
+        colors = np.concatenate([clusters.colors, more])
+        return nearest(self._counted, colors, self._space, self._workers)
 
     def _indexed(self, solution: Solution, dither: Dither) -> IndexedImage:
         """Map the pixels, and bring the palette into the order that was asked for."""

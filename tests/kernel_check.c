@@ -326,6 +326,55 @@ static size_t cluster(const kq_tree *tree, size_t k, uint8_t *labels,
     return k;
 }
 
+/* With alpha: the entry whose colour is nearest of those that are near on the grid. */
+static void check_alpha(const kq_tree *tree, const uint8_t *colors, int plain, size_t k,
+                        const int16_t *centroids)
+{
+    const kq_points *points = &tree->points;
+    const kq_space space = make_space(plain);
+    uint8_t palette[4 * KQ_MAX_COLORS], *labels = allocate(points->n, 1);
+    int16_t planes[4 * (KQ_MAX_COLORS + KQ_LANES)];
+    int16_t entries[KQ_CHANNELS * KQ_MAX_COLORS];
+    int64_t sums[KQ_MAX_COLORS * KQ_SUMS] = {0};
+    const kq_alpha alpha = {colors, palette, plain ? KQ_SLACK : 0};
+    for (size_t i = 0; i < 4 * k; i++)
+        palette[i] = (uint8_t)(centroids[i] / KQ_ONE);
+    for (size_t i = 0; i < k; i += 2)
+        palette[4 * i + 3] /= 64; /* nearly transparent */
+    const size_t stride = k + KQ_LANES;
+    kq_to_space(&space, palette, k, 4, stride, planes);
+    for (size_t i = 0; i < k; i++)
+        for (size_t c = 0; c < 4; c++)
+            entries[KQ_CHANNELS * i + c] = planes[c * stride + i];
+    kq_assign_alpha(tree, 0, tree->level[0].count, entries, &alpha, k, labels, sums);
+    for (size_t i = 0; i < points->n; i++) {
+        int64_t least = INT64_MAX, near = INT64_MAX;
+        size_t best = 0;
+        for (size_t j = 0; j < k; j++) {
+            int64_t on_grid = 0, distance = 0;
+            const uint8_t *p = colors + 4 * i, *q = palette + 4 * j;
+            const int64_t e = 255 * (p[3] - q[3]);
+            for (size_t c = 0; c < 4; c++) {
+                const int64_t d = points->coords[c * points->stride + i]
+                                  - entries[KQ_CHANNELS * j + c];
+                on_grid += d * d;
+            }
+            for (size_t c = 0; c < 3; c++) {
+                const int64_t d = p[3] * p[c] - q[3] * q[c];
+                distance += d * d + (d - e) * (d - e);
+            }
+            on_grid = plain ? 0 : on_grid; /* where the grid does not decide */
+            if (on_grid < near || (on_grid == near && distance < least)) {
+                near = on_grid;
+                least = distance;
+                best = j;
+            }
+        }
+        require(labels[i] == best, "not the nearest colour");
+    }
+    free(labels);
+}
+
 static void check_coarse(const kq_tree *tree, const uint32_t *codes, size_t k)
 {
     const size_t channels = tree->points.channels;
@@ -483,6 +532,8 @@ static void check_picture(const kq_image *image, int plain)
         int16_t centroids[KQ_CHANNELS * KQ_MAX_COLORS] = {0};
         const size_t k = cluster(&tree, colors[i], labels, centroids);
         check_image(image, &h, &tree.points, labels, k, centroids);
+        if (h.channels == 4)
+            check_alpha(&tree, h.colors, plain, k, centroids);
         check_coarse(&tree, h.codes, colors[i]);
     }
     chop(&tree);

@@ -20,6 +20,17 @@ def nearest(points, centroids):
     return labels
 
 
+def over_both(pixels, palette):
+    """Squared distances over black plus those over white, (n, k), exact: times 255^2.
+
+    `pixels` and `palette` are (n, 4) and (k, 4).
+    """
+    p, q = (np.asarray(colors, np.int64) for colors in (pixels, palette))
+    black = p[:, np.newaxis, 3:] * p[:, np.newaxis, :3] - q[:, 3:] * q[:, :3]
+    white = black - 255 * (p[:, np.newaxis, 3:] - q[:, 3:])
+    return (black**2 + white**2).sum(axis=2)
+
+
 def interleave(color):
     """Morton code of one colour: bits of r, g, b in turn, highest first."""
     bits = [f"{channel:08b}" for channel in color]

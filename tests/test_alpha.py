@@ -56,9 +56,8 @@ def check(image, q, colors):
     assert q.max_error == pytest.approx(errors.max() ** 0.5, rel=1e-9, abs=1e-6)
     counts = np.bincount(q.indices.ravel(), minlength=len(palette))
     assert q.palette.counts.tolist() == counts.tolist()
-    # The nearest, but for what the fixed-point grid rounds.
-    best = distances(image[:, :, np.newaxis], palette).min(axis=2)
-    assert (np.sqrt(errors) <= np.sqrt(best) + 0.04).all()
+    nearest = oracle.over_both(image.reshape(-1, 4), palette).argmin(axis=1)
+    assert np.array_equal(q.indices.ravel(), nearest)
     if distinct <= colors:
         assert q.lossless
 
@@ -91,6 +90,26 @@ def test_opaque_alpha_changes_no_byte(mode):
         b = kquant.quantize(with_alpha, 30, **options)
         assert a.palette == b.palette
         assert np.array_equal(a.indices, b.indices)
+
+
+@pytest.mark.parametrize("space", ["srgb", "linear", "oklab", "lab"])
+@pytest.mark.parametrize("effort", ["fast", "balanced"])
+def test_nearly_transparent_colors_get_as_many_entries_as_were_asked_for(space, effort):
+    for seed in range(8):
+        chance = np.random.default_rng(seed)
+        side, most = [(12, 1), (12, 3), (64, 2), (256, 1)][seed % 4]
+        colors = chance.integers(0, side, (150, 4)).astype(np.uint8)
+        colors[:, 3] = chance.integers(seed % 2, most + 1, 150)
+        colors[colors[:, 3] == 0] = 0
+        distinct = np.unique(colors, axis=0)
+        wanted = max(1, len(distinct) * (3 + seed) // 11)
+        q = kquant.quantize(colors[np.newaxis], wanted, space=space, effort=effort)
+        assert len(q.palette) == wanted
+        assert len(np.unique(q.palette, axis=0)) == wanted
+        assert (q.palette.counts > 0).all()
+        fitted = kquant.Palette.fit(Histogram(distinct, np.ones(len(distinct), int)),
+                                    wanted, space=space, effort=effort)  # fmt: skip
+        assert len(np.unique(fitted, axis=0)) == wanted
 
 
 def test_transparent_pixels_share_one_entry_whatever_they_hide():

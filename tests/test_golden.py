@@ -119,7 +119,7 @@ MORE = {
 }
 
 GOLDEN_MORE = {
-    "alpha": "7eff9e989d61235c",
+    "alpha": "3e10fbf82a368f62",
     "linear": "03007012ade9c57e",
     "oklab": "4b06ab6bb5b06c9c",
     "lab": "ab040d523a61c1e6",

@@ -634,6 +634,22 @@ REFUSED = {
     "labels from k on": lambda v: v.tree.assign(
         0, v.blocks, v.c, changed(v.labels, -1, 4)
     ),
+    "colours of fewer points": lambda v: assign_alpha(v, v.histogram.colors[1:]),
+    "colours of three channels": lambda v: assign_alpha(
+        v, v.histogram.colors[:, :3].copy()
+    ),
+    "a palette of more entries": lambda v: assign_alpha(
+        v, palette=np.zeros((5, 4), np.uint8)
+    ),
+    "a palette of three channels": lambda v: assign_alpha(
+        v, palette=np.zeros((4, 3), np.uint8)
+    ),
+    "more slack than there is": lambda v: assign_alpha(v, slack=_kernel.SLACK + 1),
+    "negative slack": lambda v: assign_alpha(v, slack=-1),
+    "root blocks beyond, with alpha": lambda v: assign_alpha(v, last=v.blocks + 1),
+    "labels from k on, with alpha": lambda v: assign_alpha(
+        v, labels=changed(v.labels, -1, 4)
+    ),
     "fewer labels to split": lambda v: v.tree.splits(v.labels[1:].copy(), 4),
     "labels from k on to split": lambda v: v.tree.splits(v.labels, v.labels.max()),
     "splits of too many": lambda v: v.tree.splits(v.labels, 257),
@@ -728,6 +744,15 @@ REFUSED = {
 }  # fmt: skip
 
 
+def assign_alpha(v, colors=None, palette=None, slack=0, last=None, labels=None):
+    return v.tree.assign_alpha(
+        0, v.blocks if last is None else last, v.c,
+        v.labels if labels is None else labels,
+        v.histogram.colors if colors is None else colors,
+        v.colors if palette is None else palette, slack,
+    )  # fmt: skip
+
+
 def tall(v):
     return picture(v, pixels=np.repeat(v.pixels, 4, axis=0))
 
@@ -747,6 +772,8 @@ def test_what_goes_together_is_taken(channels, opaque_values, alpha_values):
     assert count(v) == len(v.exact[0])
     v.tables.colors(0, BUCKETS, *v.exact)
     assert tree(v).total.tolist() == v.points.total.tolist()
+    if channels == 4:
+        assign_alpha(v, slack=_kernel.SLACK)
     mine = picture(v)
     mine.prepare(0, mine.colors)
     mine.diffuse(_kernel.Nearest(mine), 0, 150, v.indices)

@@ -48,6 +48,7 @@ class Console:
     ) -> None:
         self._count, self._quiet, self._verbose = count, quiet, verbose
         self.failed = False
+        self._notes: list[str] = []
         self._color = color and wants_color(sys.stderr)
         self._line: LiveLine | None = None
         if live and not quiet and count > 1 and is_terminal(sys.stderr):
@@ -60,8 +61,11 @@ class Console:
         if self._report is not None:
             self._report.close()
 
-    def begin(self, settings: Values) -> None:
-        """Say what was asked for."""
+    def begin(self, settings: Values, notes: tuple[str, ...] = ()) -> None:
+        """Say what was asked for, and what is worth a warning about that."""
+        self._notes = [f"{note}." for note in notes]
+        for note in self._notes:
+            self._warn(note)
         if self._verbose and not self._quiet:
             self._print(_settings(settings), "")
 
@@ -80,9 +84,8 @@ class Console:
             grew = outcome.report.bytes_after > outcome.report.bytes_before
             self._print(text + (_details(outcome) if self._verbose else ""),
                         YELLOW if grew else "")  # fmt: skip
-        if not self._quiet:
-            for warning in warnings:
-                self._print(f"kquant: warning: {printable(warning)}", YELLOW)
+        for warning in warnings:
+            self._warn(warning)
         if self._line is not None:
             self._line.show(totals)
 
@@ -90,12 +93,16 @@ class Console:
         """Say what became of all files, if there is more than one."""
         self._clear_line()
         if self._report is not None:
-            self._record(self._report, summary_of(totals))
+            self._record(self._report, summary_of(totals, self._notes))
         if self._count > 1 and (not self._quiet or totals.failures):
             self._print(_total(totals), "")
             for failed in totals.failures:
                 text = explain(failed.error, failed.source)
                 self._print(f"failed: {printable(text)}", RED)
+
+    def _warn(self, text: str) -> None:
+        if not self._quiet:
+            self._print(f"kquant: warning: {printable(text)}", YELLOW)
 
     def _clear_line(self) -> None:
         if self._line is not None:

@@ -33,7 +33,7 @@ def quantize(values: Values, names: list[str]) -> int:
         report=values.get("json"),
     )
     try:
-        console.begin(values)
+        console.begin(values, request.notes)
         for outcome in Run(request).outcomes():
             totals.add(outcome)
             console.show(outcome, totals)

@@ -95,14 +95,15 @@ def row_of(outcome: Outcome, warnings: list[str]) -> dict[str, Any]:
     }
 
 
-def summary_of(totals: Totals) -> dict[str, Any]:
-    """Say what became of all files."""
+def summary_of(totals: Totals, warnings: list[str]) -> dict[str, Any]:
+    """Say what became of all files; warnings are of palettes and masks."""
     statuses = ("written", "kept", "skipped", "failed")
     return {
         "schema": SCHEMA,
         "summary": True,
         "files": totals.files,
         **{status: totals.statuses[status] for status in statuses},
+        "warnings": warnings,
         "bytes_in": totals.bytes_before,
         "bytes_out": totals.bytes_after,
         "seconds": totals.seconds,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .._palette import Palette
+from ..errors import KquantWarning
 from ..files.decode import read_mask
 from ..files.encode import SUFFIXES
 from ..parallel import Workers, allowed_cores
@@ -17,6 +20,8 @@ from .options import UsageError, Values
 from .pool import half_of_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..parallel import Progress
 
 
@@ -43,6 +48,8 @@ class Request:
         Threads for what is done alone; by default all there are.
     memory : int
         Bytes for all files at a time.
+    notes : tuple of str
+        What is worth a warning about the files that are no inputs: palettes and masks.
     """
 
     jobs: list[Job]
@@ -54,6 +61,7 @@ class Request:
     at_a_time: int
     threads: int | None
     memory: int
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, values: Values, names: list[str]) -> Request:
@@ -79,12 +87,13 @@ class Request:
             for name, value in values.items()
             if name in FIELDS and FIELDS[name].about != RUN
         }
-        for name in ("palette", "lock"):
-            if name in given:
-                given[name] = Palette.of(given[name], name)
-        if "weights" in given:
-            reading = Settings(**{**given, "weights": None}).reading
-            given["weights"] = read_mask(given["weights"], reading)
+        with _heard() as notes:
+            for name in ("palette", "lock"):
+                if name in given:
+                    given[name] = Palette.of(given[name], name)
+            if "weights" in given:
+                reading = Settings(**{**given, "weights": None}).reading
+                given["weights"] = read_mask(given["weights"], reading)
         settings = Settings(**given)
         Workers(values.get("threads"))  # which refuses wrong numbers
         _check_shared(values)
@@ -103,6 +112,7 @@ class Request:
             at_a_time=min(at_a_time, len(jobs)),
             threads=values.get("threads"),
             memory=values.get("memory", half_of_memory()),
+            notes=tuple(notes),
         )
 
     @property
@@ -138,6 +148,17 @@ class Request:
             if FIELDS[name].about != FIT or name == "space"
         }
         return replace(self, settings=Settings(**{**kept, "palette": palette}))
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Give a list that has, once this is over, what the library warned of meanwhile."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", KquantWarning)
+        yield notes
+    notes += [str(each.message) for each in caught]
 
 
 def _given(values: Values, names: tuple[str, ...]) -> dict[str, Any]:

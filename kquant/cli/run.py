@@ -80,13 +80,13 @@ class Run:
                 return None  # which will be said when it is its turn
 
         request = self._request
-        return self._budget.run(memory_for(count_pixels_of(job.source)), count)
+        return self._budget.run(memory_for(count_pixels_of(self._source(job))), count)
 
     def _outcome(self, job: Job) -> Outcome:
         """Quantize one file; whatever goes wrong is its outcome."""
         request = self._request
         try:
-            need = memory_for(count_pixels_of(job.source))
+            need = memory_for(count_pixels_of(self._source(job)))
             report = self._budget.run(need, lambda: self._quantize(job))
         except Exception as error:
             expected = isinstance(error, KquantError | StoppedError)

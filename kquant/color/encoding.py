@@ -79,9 +79,12 @@ class Encoding:
 
 
 def of_gamma(
-    gamma: float | None, points: Sequence[float] | None, notes: list[str]
+    gamma: float | None,
+    points: Sequence[float] | None,
+    notes: list[str],
+    name: str = "its primaries (cHRM)",
 ) -> Encoding:
-    """Give what gAMA and cHRM of a PNG say."""
+    """Give what gAMA and cHRM of a PNG say, or the like of another format."""
     power = primaries = None
     if gamma is not None and not 0.01 <= gamma <= 100:
         notes.append(f"its gamma, {gamma:g}, is none: taken as sRGB")
@@ -91,13 +94,13 @@ def of_gamma(
     if points is not None and len(points) == 8 and not _same(points):
         primaries = tuple(points)
         if not _usable(primaries):
-            notes.append("its primaries (cHRM) are no colours: taken as sRGB")
+            notes.append(f"{name} are no colours: taken as sRGB")
             primaries = None
     return Encoding(power, primaries)
 
 
-def of_code(code: bytes, notes: list[str]) -> Encoding:
-    """Give what the four bytes of cICP say."""
+def of_code(code: bytes, notes: list[str], name: str = "cICP") -> Encoding:
+    """Give what the four bytes of cICP say, or the like of another format."""
     points, curve, _, whole = code
     if curve in HDR:
         notes.append(
@@ -108,7 +111,7 @@ def of_code(code: bytes, notes: list[str]) -> Encoding:
     known = points in (1, UNSPECIFIED) or points in PRIMARIES
     if not known or curve not in (*LIKE_SRGB, *POWERS, UNSPECIFIED):
         notes.append(
-            f"its colours (cICP {points}, {curve}) are not known: taken as sRGB"
+            f"its colours ({name} {points}, {curve}) are not known: taken as sRGB"
         )
         return Encoding(narrow=whole == 0)
     return Encoding(POWERS.get(curve), PRIMARIES.get(points), narrow=whole == 0)

@@ -81,10 +81,10 @@ def meaning_of(image: Image.Image, *, keep_profile: bool = False) -> Meaning:
     info = dict(image.info)
     turn = _orientation(image, notes)
     layout = layout_of_image(image)
-    encoding, special = _encoding(image, info, notes)
+    encoding, special, cut = encoding_of(image, info, notes, layout)
     samples = _deep_samples(image, layout, notes, twin=special)
     if samples is None:
-        cut = image.format == "JPEG2000" and _is_deep_jpeg_2000(image)
+        cut = cut or (image.format == "JPEG2000" and _is_deep_jpeg_2000(image))
         _load(image)
         decoded = _as_decoded(image, layout, notes)
         meaning = shown(decoded, info, encoding, turn, notes, keep_profile)
@@ -103,9 +103,14 @@ def meaning_of_tiff(
 
     samples = read_samples(file, layout, notes)
     info: dict[str, Any] = {}
+    encoding = None
     if 34675 in layout.tags:
         info["icc_profile"] = layout.tags[34675][0]
-    return shown(samples, info, None, tiff_turn(layout), notes, keep_profile)
+    else:
+        from .declared import of_tiff
+
+        encoding = of_tiff(layout, notes)
+    return shown(samples, info, encoding, tiff_turn(layout), notes, keep_profile)
 
 
 def shown(
@@ -245,12 +250,16 @@ def tiff_turn(layout: Layout | None) -> int:
 # ---- how values become light
 
 
-def _encoding(
-    image: Image.Image, info: dict[Any, Any], notes: list[str]
-) -> tuple[Encoding | None, bool]:
-    """Say what PNG's cICP, gAMA and cHRM say, unless something better does.
+def encoding_of(
+    image: Image.Image,
+    info: dict[Any, Any],
+    notes: list[str],
+    layout: Layout | None = None,
+) -> tuple[Encoding | None, bool, bool]:
+    """Say how values become light, unless a profile says it, which goes into `info`.
 
-    Also whether there is a cICP, which Pillow passes over.
+    Also whether there is a cICP, which Pillow passes over, and whether Pillow cuts
+    the values to 8 bits.
     """
     file = getattr(image, "fp", None)
     code = None
@@ -267,19 +276,60 @@ def _encoding(
         if not (said and info.get("icc_profile")):
             info.pop("icc_profile", None)
             notes += said
-            return found, True
+            return found, True, False
+    deep = False
+    if file is not None and image.format in ("BMP", "GIF", "JPEG2000", "AVIF"):
+        from .declared import declared_by
+
+        said = []
+        declared = declared_by(image.format, file, said)
+        deep = declared.deep
+        if not info.get("icc_profile"):
+            notes += said
+            if declared.encoding is not None:
+                return declared.encoding, False, deep
+            if declared.icc is not None:
+                info["icc_profile"] = declared.icc
+    if not info.get("icc_profile"):
+        _note_adobe_rgb(info.get("exif"), notes)
+        if layout is not None:
+            from .declared import of_tiff
+
+            return of_tiff(layout, notes), False, False
     if info.get("icc_profile") or "srgb" in info:
-        return None, False
+        return None, False, deep
     gamma, points = info.get("gamma"), info.get("chromaticity")
     if gamma is None and points is None:
-        return None, False
+        return None, False, deep
     from .encoding import of_gamma
 
-    return of_gamma(
-        gamma if isinstance(gamma, int | float) else None,
-        points if isinstance(points, tuple) else None,
-        notes,
-    ), False
+    return (
+        of_gamma(
+            gamma if isinstance(gamma, int | float) else None,
+            points if isinstance(points, tuple) else None,
+            notes,
+        ),
+        False,
+        deep,
+    )
+
+
+def _note_adobe_rgb(exif: object, notes: list[str]) -> None:
+    """Warn if EXIF says that the values are of Adobe RGB, as cameras write it."""
+    if not isinstance(exif, bytes) or b"R03\0" not in exif:
+        return
+    from PIL import Image
+
+    try:
+        parsed = Image.Exif()
+        parsed.load(exif)
+        said = parsed.get_ifd(0xA005).get(1)
+    except Exception:  # of damaged data, which are named elsewhere
+        return
+    if said == "R03":
+        notes.append(
+            "its EXIF data say Adobe RGB, but it has no such profile: taken as sRGB"
+        )
 
 
 def _encoded(samples: Samples, encoding: Encoding) -> U8:

@@ -62,6 +62,7 @@ def pixels_of(image: ImageLike) -> tuple[U8, bool]:
         from .pillow import meaning_of  # which few calls need
 
         try:
+            frames = _frames_note(image)
             meaning = meaning_of(image)
         except KquantError:
             raise
@@ -72,8 +73,8 @@ def pixels_of(image: ImageLike) -> tuple[U8, bool]:
                 f"image cannot be decoded by Pillow ({error}): its file is truncated "
                 "or damaged, or closed; call its load() where it is opened"
             ) from error
-        for note in meaning.notes:
-            _warn(note)
+        for note in (*meaning.notes, *frames):
+            warn(note)
         return _array_pixels(meaning.pixels), meaning.exact
     if isinstance(image, str | bytes | os.PathLike):
         raise InvalidTypeError(
@@ -110,7 +111,26 @@ def _refuse_other_layouts(array: AnyArray) -> None:
         )
 
 
-def _warn(message: str) -> None:
+def _frames_note(image: Image.Image) -> tuple[str, ...]:
+    """Warn of further frames, unless somebody has chosen one of them.
+
+    The further images of a camera's MPO are previews and second views.
+    """
+    if image.format == "MPO" or getattr(image, "fp", None) is None:
+        return ()
+    try:
+        others = getattr(image, "is_animated", False) and image.tell() == 0
+    except Exception:  # damaged behind the first, or closed
+        return ()
+    if not others:
+        return ()
+    return (
+        "its first frame was taken, and no other: image.seek(n) chooses one, and "
+        "image.copy() is one that has no others",
+    )
+
+
+def warn(message: str) -> None:
     """Warn whoever called us from outside of the package."""
     import warnings
 
@@ -130,12 +150,14 @@ def _array_pixels(array: AnyArray) -> U8:
     if not (kind in "bf" or (kind == "u" and size <= 2)):
         raise InvalidTypeError(
             f"image must be of uint8, uint16 or float in 0..1, got {array.dtype}"
+            f"{_integer_cure(array)}"
         )
     if array.ndim not in (2, 3) or (
         array.ndim == 3 and array.shape[2] not in range(1, 5)
     ):
         raise InvalidValueError(
             f"image must be (H, W) or (H, W, 1|2|3|4), got shape {array.shape}"
+            f"{_shape_cure(array.shape)}"
         )
     if array.size == 0:
         raise InvalidValueError(f"image has no pixels: shape {array.shape}")
@@ -148,6 +170,28 @@ def _array_pixels(array: AnyArray) -> U8:
             return samples if channels == 4 else samples[:, :, [0, 0, 0, 1]]
         samples = samples[:, :, : channels - 1]
     return np.broadcast_to(samples, (*samples.shape[:2], 3))
+
+
+def _integer_cure(array: AnyArray) -> str:
+    """Say how integers of another type become a picture."""
+    if array.dtype.kind not in "iu" or array.size == 0:
+        return ""
+    least, most = int(array.min()), int(array.max())
+    for name, top in (("uint8", 255), ("uint16", 65535)):
+        if least >= 0 and most <= top:
+            return f" of {least}..{most}; if white is {top}, image.astype(np.{name})"
+    return (
+        f" of {least}..{most}; scale it to 0..65535, black to white, and make it uint16"
+    )
+
+
+def _shape_cure(shape: tuple[int, ...]) -> str:
+    """Say how arrays of another shape become a picture."""
+    if len(shape) == 3:
+        return "; choose the bands that are shown, as image[..., :3]"
+    if len(shape) == 4:
+        return "; it may be a stack of frames: give them one at a time, as image[0]"
+    return ""
 
 
 def _as_bytes(array: AnyArray) -> U8:

@@ -77,6 +77,12 @@ class Space:
         Half the distance from black to white.
     plain : bool
         Whether a coordinate is the value times the grid's unit.
+
+    Attributes
+    ----------
+    slack : int
+        With alpha: how much farther on the grid than another an entry may seem that
+        is nearer. 0 if nearest means nearest on the grid.
     """
 
     def __init__(
@@ -89,6 +95,7 @@ class Space:
         plain: bool = False,
     ) -> None:
         self._light, self._model, self._plain = np.array(light), model, plain
+        self.slack = _kernel.SLACK if plain else 0
         self._middle, self._opaque = np.array(middle, np.int64), opaque
         cones, roots, offset, root = model or (None, None, None, None)
         self._converter = _kernel.Space(

@@ -31,6 +31,7 @@ STRIP_BYTES, LEAST, MOST, X_DPI, Y_DPI, PLANAR, DPI_UNIT = (
 )  # fmt: skip
 PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 317, 322, 323, 324, 325
 EXTRA, FORMAT, SAMPLE_LEAST, SAMPLE_MOST, PROFILE = 338, 339, 340, 341, 34675
+CURVES, WHITE, POINTS = 301, 318, 319
 
 # All that is needed to decode, and what else we use: the rest of a directory is
 # metadata.
@@ -40,7 +41,7 @@ STRUCTURE = frozenset(
      TILE_HEIGHT, TILES, TILE_BYTES, EXTRA, FORMAT, SAMPLE_LEAST, SAMPLE_MOST,
      292, 293, 320, 332, 347, *range(512, 522), 529, 530, 531, 532)
 )  # fmt: skip
-USED = STRUCTURE | {PROFILE, X_DPI, Y_DPI, DPI_UNIT}
+USED = STRUCTURE | {PROFILE, X_DPI, Y_DPI, DPI_UNIT, CURVES, WHITE, POINTS}
 
 # Bytes and struct's letter of each type of value.
 TYPES = {

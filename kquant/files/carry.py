@@ -111,15 +111,14 @@ def _names(found: Metadata) -> list[str]:
     return names + names_of_texts(found.texts)
 
 
+def names_of(found: Metadata) -> list[str]:
+    """Say what of worth there is beside the place on earth."""
+    return _listed([*_names(found), *found.others])
+
+
 def _listed(names: list[str]) -> list[str]:
     known = [name for name in ORDER if name in names]
     return known + sorted({*names} - {*known})
-
-
-def in_words(names: list[str]) -> str:
-    """Make "a, b and c" of names."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 # ---- what still applies, as far as a format can hold it

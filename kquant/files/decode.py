@@ -16,12 +16,13 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ..checks import MAX_COLORS
 from ..color.chunks import SIGNATURE
-from ..color.pillow import layout_of_image, meaning_of
-from ..color.pixels import as_pixels, image_palette
+from ..color.pillow import encoding_of, layout_of_image, meaning_of, shown
+from ..color.pixels import as_pixels, image_palette, warn
 from ..errors import ImageFileError, InvalidValueError, is_memory
+from .beside import resolution_of, sensible
 from .clean import cleaned_png
 from .disk import MOST_BYTES, reading
-from .metadata import Metadata, read_metadata
+from .metadata import Metadata, add_pixel_shape, read_metadata
 from .voices import listening
 
 if TYPE_CHECKING:
@@ -157,6 +158,9 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
         found = _decode(name, file, options)
         meaning, notes = found.meaning, tuple(found.notes)
         pixels = as_pixels(meaning.pixels)
+        metadata = read_metadata(file)
+        if found.image is not None:
+            add_pixel_shape(metadata, found.image.info)
         return Picture(
             pixels,
             size,
@@ -164,7 +168,7 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
             found.dpi,
             notes,
             meaning.exact,
-            read_metadata(file),
+            metadata,
         )
 
 
@@ -174,8 +178,14 @@ def read_pixels(path: PathLike) -> U8:
 
 
 def read_mask(path: PathLike, options: ReadOptions = DEFAULT) -> I64:
-    """Decode an image file to (H, W) int64, the luma 0..255 of its pixels."""
-    pixels = read_picture(path, options).pixels[..., :3].astype(np.int64)
+    """Decode an image file to (H, W) int64, the luma 0..255 of its pixels.
+
+    What is worth a warning is one, with the file's name.
+    """
+    picture = read_picture(path, options)
+    for note in picture.notes:
+        warn(f"{path}: {note}")
+    pixels = picture.pixels[..., :3].astype(np.int64)
     luma: I64 = (pixels @ np.array([299, 587, 114]) + 500) // 1000
     return luma
 
@@ -183,18 +193,24 @@ def read_mask(path: PathLike, options: ReadOptions = DEFAULT) -> I64:
 def read_palette(source: Source) -> U8:
     """(K, 3|4) uint8 entries of an image file, used or not.
 
-    Of one without a palette, its colours in the order in which they appear.
+    Of one without a palette, its colours in the order in which they appear. What is
+    worth a warning is one, with the file's name.
     """
     with _opened(source) as (name, file, _):
         found = _decode(name, file, DEFAULT)
+        for note in found.notes:
+            warn(f"{name}: {note}")
         image = found.image
         if image is None or image.mode not in ("P", "PA"):
             return _swatches(name, as_pixels(found.meaning.pixels))
         entries = image_palette(image)
         strip = Image.fromarray(entries[np.newaxis])  # its colours mean the same
-        strip.info = {key: image.info[key] for key in COLOR if key in image.info}
-        shown: U8 = meaning_of(strip).pixels[0]
-        return shown
+        info = {key: image.info[key] for key in COLOR if key in image.info}
+        encoding = None
+        with contextlib.suppress(Exception):  # what is damaged was said above
+            encoding = encoding_of(open_image(file), info, [])[0]
+        colors: U8 = shown(strip, info, encoding, 1, [], keep_profile=False).pixels[0]
+        return colors
 
 
 def _swatches(path: PathLike, pixels: U8) -> U8:
@@ -213,16 +229,29 @@ def _swatches(path: PathLike, pixels: U8) -> U8:
     return ordered
 
 
-def count_pixels_of(source: PathLike) -> int:
+def count_pixels_of(source: Source) -> int:
     """How many pixels a file says that it has, without decoding them; 0 if unknown."""
     try:
+        if not isinstance(source, str | os.PathLike):
+            return _said_pixels(source)
         with open(source, "rb") as file:
-            if not file.seekable():
-                return 0
-            image = open_image(file)
-            return image.width * image.height
+            return _said_pixels(file) if file.seekable() else 0
     except Exception:  # whoever decodes it will say what is wrong
         return 0
+
+
+def _said_pixels(file: BinaryIO) -> int:
+    try:
+        image = open_image(file)
+        return image.width * image.height
+    except (_DamagedError, OSError):
+        from ..color.tiff import layout_of, read_tags
+
+        found = read_tags(file)  # one that Pillow does not open, perhaps
+        layout = None if found is None else layout_of(found.tags, found.order)
+        return 0 if layout is None else layout.width * layout.height
+    finally:
+        file.seek(0)
 
 
 @contextlib.contextmanager
@@ -359,7 +388,10 @@ def _decode(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
         else:
             problem = f"truncated or damaged ({error})"
             advice = "Get an undamaged copy"
-            if not options.allow_truncated:
+            if str(error).startswith("Unsupported"):
+                problem = f"of a kind that kquant does not read ({error})"
+                advice = "Convert it to RGB of 8 bits first"
+            elif not options.allow_truncated:
                 advice += ", or take what is there (--allow-truncated)"
     raise ImageFileError(path, problem, advice)
 
@@ -449,7 +481,7 @@ def _load(
             meaning = meaning_of(image, keep_profile=keep)
         if lines and not ImageFile.LOAD_TRUNCATED_IMAGES:
             raise _DamagedError(lines[0].rstrip("."))
-    return _Found(meaning, _resolution(image), [*said, *meaning.notes], image)
+    return _Found(meaning, resolution_of(image), [*said, *meaning.notes], image)
 
 
 def _strange_tiff(
@@ -486,7 +518,7 @@ def _strange_tiff(
     if X_DPI in layout.tags and Y_DPI in layout.tags and unit in (2, 3):
         scale = 1 if unit == 2 else 2.54
         across, down = layout.tags[X_DPI][0] * scale, layout.tags[Y_DPI][0] * scale
-        dpi = _sensible(across, down)
+        dpi = sensible(across, down)
     return _Found(meaning, dpi, [*said, *meaning.notes])
 
 
@@ -507,15 +539,3 @@ def _several(path: PathLike, frames: str) -> ImageFileError:
         "Take the first one alone (frames='first', --frames first), or save the "
         "one you want as an image of its own",
     )
-
-
-def _resolution(image: Image.Image) -> tuple[float, float] | None:
-    try:
-        across, down = (float(value) for value in image.info["dpi"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
-    return _sensible(across, down)
-
-
-def _sensible(across: float, down: float) -> tuple[float, float] | None:
-    return (across, down) if 1 <= across < 1e5 and 1 <= down < 1e5 else None

@@ -21,7 +21,9 @@ from .tags import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
+
+    from PIL import Image
 
     from .tags import Tags
 
@@ -139,6 +141,57 @@ def read_metadata(file: BinaryIO) -> Metadata:
     return found
 
 
+def add_pixel_shape(found: Metadata, info: dict[Any, Any]) -> None:
+    """Name pixels that are not square, by what Pillow knows, if there is no unit."""
+    shape = info.get("aspect", info.get("resolution"))  # of PNG, and of TIFF
+    if shape is None and info.get("jfif_unit") == 0:
+        shape = info.get("jfif_density")
+    with contextlib.suppress(TypeError, ValueError):
+        across, down = (float(value) for value in shape)  # type: ignore[union-attr]
+        if across > 0 and down > 0 and abs(across - down) > 0.001 * across:
+            found.others.append(f"shape of its pixels ({across:g}:{down:g})")
+
+
+def metadata_of_image(image: Image.Image) -> Metadata:
+    """Find what a Pillow image says beside its pixels: in its file, or what is left."""
+    found = _metadata_of_image(image)
+    add_pixel_shape(found, image.info)
+    return found
+
+
+def _metadata_of_image(image: Image.Image) -> Metadata:
+    file = getattr(image, "fp", None)
+    if file is not None and image.format not in (None, "AVIF"):
+        with contextlib.suppress(OSError, ValueError):  # it was closed
+            place = file.tell()
+            try:
+                return read_metadata(file)
+            finally:
+                file.seek(place)
+    found, info = Metadata(), image.info
+    if isinstance(info.get("exif"), bytes):
+        _add_exif(found, info["exif"])
+    xmp = info.get("xmp", info.get(XMP_KEYWORD, b""))
+    found.xmp = xmp if isinstance(xmp, bytes) else str(xmp).encode()
+    comment = info.get("comment")
+    if isinstance(comment, bytes):
+        _add_text(found, "Comment", comment)
+    resources = info.get("photoshop")
+    if isinstance(resources, dict) and isinstance(resources.get(0x0404), bytes):
+        found.iptc = resources[0x0404]
+    texts = getattr(image, "text", {}) if image.format == "PNG" else {}
+    found.texts += [
+        (key, str(text)) for key, text in texts.items() if key != XMP_KEYWORD
+    ]
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    found.geo = {tag: (1, b"") for tag in GEO_TAGS if tag in tags}
+    described = {tag: (2, str(tags[tag]).encode()) for tag in DESCRIBING if tag in tags}
+    found.exif = found.exif or exif_of(described, {})
+    if found.parsed_exif is None:
+        found.exif = b""
+    return found
+
+
 # ---- parts that several formats have
 
 
@@ -240,7 +293,7 @@ def _jpeg(file: BinaryIO, found: Metadata) -> None:
         size = int.from_bytes(file.read(2), "big") - 2
         if size < 0:
             break
-        if mark[1] not in (0xE1, 0xEB, 0xED, 0xFE):
+        if mark[1] not in (0xE1, 0xE2, 0xEB, 0xED, 0xFE):
             file.seek(size, 1)
             continue
         data = file.read(size)
@@ -252,6 +305,8 @@ def _jpeg(file: BinaryIO, found: Metadata) -> None:
             found.xmp = found.xmp or data[29:]
         elif data.startswith(b"Photoshop 3.0\0"):
             photoshop += data[14:]
+        elif mark[1] == 0xE2 and data.startswith(b"MPF\0"):
+            found.others.append("further pictures (previews, views or a gain map)")
         elif mark[1] == 0xEB and b"jumb" in data[:64]:
             found.others.append("content credentials")
     _add_photoshop(found, photoshop)
@@ -384,6 +439,9 @@ def _avif(file: BinaryIO, found: Metadata) -> None:
     info = AvifImageFile(file, "").info
     _add_exif(found, info.get("exif") or b"")
     found.xmp = info.get("xmp") or b""
+    file.seek(0)
+    if b"tmap" in file.read(1 << 12):
+        found.others.append("gain map")
 
 
 def _ppm(file: BinaryIO, found: Metadata) -> None:

@@ -24,6 +24,10 @@ def divert() -> None:
     global _heard
     if _heard is not None:
         return
+    import logging
+
+    # Without a handler Python prints what Pillow logs as an error.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     try:
         number = sys.stderr.fileno()
         if number != 2:

@@ -63,5 +63,5 @@ def nearest(
     """
     points = Points.of(histogram, space)
     lloyd = Lloyd(points, space.entries(palette), workers)
-    lloyd.assign()
+    lloyd.assign_entries(histogram.colors, palette, space)
     return Clusters(palette, lloyd.labels, lloyd.sums[:, 0].copy()), points.coords

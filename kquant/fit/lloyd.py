@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._typing import I16, I64, U8, Index
+    from ..color.space import Space
     from ..parallel import Workers
     from .points import Points
 
@@ -58,10 +59,23 @@ class Lloyd:
 
     def assign(self) -> int:
         """Give every point its nearest centroid; return how many labels changed."""
+        return self._assign(self.points.tree.assign)
+
+    def assign_entries(self, colors: U8, palette: U8, space: Space) -> int:
+        """Give every colour its nearest entry, exactly, also where the grid rounds.
+
+        That is only where colours have alpha. `colors` are those of the points, and
+        the centroids are where `palette` is in the space.
+        """
+        if palette.shape[1] == 3:
+            return self.assign()
+        return self._assign(self.points.tree.assign_alpha, colors, palette, space.slack)
+
+    def _assign(self, assign: Callable[..., tuple[int, I64]], *more: object) -> int:
         parts = self.workers.run(
-            self.points.tree.assign,
+            assign,
             [
-                (first, last, self.centroids, self.labels)
+                (first, last, self.centroids, self.labels, *more)
                 for first, last in itertools.pairwise(self.cuts)
             ],
         )

@@ -43,6 +43,7 @@ class EightBitCentroids:
             lloyd.centroids, colors.shape[1], grey=self._grey
         )
         self.palette[: len(problem.locked)] = problem.locked
+        self._locked = np.arange(len(self.palette)) < lloyd.locked
 
     def optimize(self) -> None:
         """Round, assign, fill what is empty, until all entries are distinct and used.
@@ -55,8 +56,7 @@ class EightBitCentroids:
             self._round()
             if not self._fill_empty():
                 return
-        while self._fill_empty():  # ends, as each time the error falls
-            pass
+        self._fill_all()
 
     def _round(self) -> None:
         lloyd, free = self.lloyd, self.lloyd.locked
@@ -65,11 +65,19 @@ class EightBitCentroids:
             lloyd.centroids[free:], self._colors.shape[1], grey=self._grey
         )
         lloyd.centroids[free:] = self._space.entries(self.palette)[free:]
-        lloyd.assign()
+        self._assign()
+
+    def _assign(self) -> None:
+        self.lloyd.assign_entries(self._colors, self.palette, self._space)
+
+    def _fill_all(self) -> None:
+        # This ends, as each time more colours have an entry of their own.
+        while self._fill_empty():
+            pass
 
     def _fill_empty(self) -> bool:
         lloyd = self.lloyd
-        empty = lloyd.locked + np.flatnonzero(lloyd.sums[lloyd.locked :, 0] == 0)
+        empty = np.flatnonzero((lloyd.sums[:, 0] == 0) & ~self._locked)
         if len(empty) == 0:
             return False
         costs = lloyd.points.weights.astype(np.float64)
@@ -77,28 +85,35 @@ class EightBitCentroids:
             chunk = slice(i, min(i + CHUNK, len(costs)))
             at = lloyd.points.coords[:, chunk].astype(np.int64)
             entries = lloyd.centroids[lloyd.labels[chunk], : len(at)]
-            costs[chunk] *= ((at - entries.T) ** 2).sum(axis=0)
+            distances = ((at - entries.T) ** 2).sum(axis=0).astype(np.float64)
+            if self._colors.shape[1] == 4:
+                # Nearly transparent colours may be in one place, and yet not equal.
+                given = self.palette[lloyd.labels[chunk]]
+                distances[(given != self._colors[chunk]).any(axis=1)] += 0.5
+            costs[chunk] *= distances
         worst = np.argsort(-costs, kind="stable")[: len(empty)]
         worst = worst[costs[worst] > 0]  # locked ones may leave less to do
         empty = empty[: len(worst)]
         self.palette[empty] = self._colors[worst]
         lloyd.centroids[empty] = self._space.entries(self.palette)[empty]
-        lloyd.assign()
+        self._assign()
         return len(worst) > 0
 
     def finish(self) -> U8:
         """Sort the entries, largest first, equal ones by colour; return the palette."""
         lloyd = self.lloyd
-        used = lloyd.sums[:, 0] > 0
-        used[: lloyd.locked] = True
+        used = (lloyd.sums[:, 0] > 0) | self._locked
         order = np.lexsort((morton_codes(self.palette), -lloyd.sums[:, 0], ~used))
         new_label = np.empty(len(order), np.intp)
         new_label[order] = np.arange(len(order))
         order = order[: used.sum()]
-        self.palette = self.palette[order]
+        self.palette, self._locked = self.palette[order], self._locked[order]
         lloyd.centroids, lloyd.sums = lloyd.centroids[order], lloyd.sums[order]
         lloyd.relabel(new_label)
-        lloyd.assign()  # sorting changes which entry takes the ties between two
+        self._assign()  # sorting changes which entry takes the ties between two
+        if self._colors.shape[1] == 4 and self._fill_empty():
+            self._fill_all()  # one had nothing but ties
+            return self.finish()
         return self.palette
 
 

@@ -5,6 +5,8 @@
 #include "bits.h"
 #include "kquant.h"
 
+#include <math.h>
+
 /* A loop that is to become vector operations. Compilers like to unroll a loop
 of known length into scalar code first and then do not find the vectors. */
 #if defined(__clang__)
@@ -65,21 +67,43 @@ KQ_INLINE int find_reference(const candidates *from, const int16_t *low,
     return best & (KQ_MAX_COLORS - 1);
 }
 
+/* At least the distance of a candidate to the far corner of the box. */
+KQ_INLINE int32_t reach(const candidates *from, int r, const int16_t *low,
+                        const int16_t *high)
+{
+    const int32_t at[KQ_CHANNELS] = {from->x[r], from->y[r], from->z[r], from->w[r]};
+    double squared = 0;
+    for (size_t c = 0; c < KQ_CHANNELS; c++) {
+        const int32_t below = at[c] - low[c], above = high[c] - at[c];
+        const double far = below > above ? below : above;
+        squared += far * far;
+    }
+    return (int32_t)sqrt(squared) + 1;
+}
+
 /* Keep the candidates that are nearest, or as near as another, somewhere in
 the box.
 
 A candidate a is out if the reference r is strictly nearer at every corner. The
 corner v that decides is the extreme one in the direction from r to a, and
 |v - a|^2 - |v - r|^2 = (a - r)(a + r - 2 v), at most 4 * 16320 * 32640 < 2^31.
-Any reference gives a correct answer; one near the middle excludes more. */
-KQ_INLINE void filter(const candidates *from, const int16_t *low, const int16_t *high,
-                      candidates *to, size_t channels)
+Any reference gives a correct answer; one near the middle excludes more.
+
+With a slack, also keep those that are at most that much farther than the nearest one
+somewhere in the box. If |v - a| <= |v - r| + slack, then the difference above is at
+most 2 slack |v - r| + slack^2, where the far corner of the box bounds |v - r|. Returns
+this margin: it holds for the squared distances of all points in the box, from any two
+candidates of which the first is the nearest, since r is not nearer. */
+KQ_INLINE int32_t filter(const candidates *from, const int16_t *low,
+                         const int16_t *high, candidates *to, size_t channels,
+                         int32_t slack)
 {
     const int r = find_reference(from, low, high, channels);
     const int32_t rx = from->x[r], ry = from->y[r], rz = from->z[r], rw = from->w[r];
     const int32_t lx = 2 * low[0], ly = 2 * low[1], lz = 2 * low[2], lw = 2 * low[3];
     const int32_t hx = 2 * high[0], hy = 2 * high[1], hz = 2 * high[2],
                   hw = 2 * high[3];
+    const int32_t margin = slack ? slack * (2 * reach(from, r, low, high) + slack) : 0;
     int32_t excess[KQ_MAX_COLORS + KQ_LANES];
     for (int k = 0; k < from->count; k += KQ_LANES)
         FOR_LANES (j) {
@@ -96,7 +120,7 @@ KQ_INLINE void filter(const candidates *from, const int16_t *low, const int16_t 
     int32_t positions[KQ_MAX_COLORS + 1];
     for (int k = 0; k < from->count; k++) {
         positions[kept] = k;
-        kept += excess[k] <= 0;
+        kept += excess[k] <= margin;
     }
     for (int k = 0; k < kept; k++) {
         to->index[k] = from->index[positions[k]];
@@ -108,6 +132,7 @@ KQ_INLINE void filter(const candidates *from, const int16_t *low, const int16_t 
     }
     to->count = kept;
     pad(to, channels);
+    return margin;
 }
 
 /* All of a palette[k][KQ_CHANNELS]. */

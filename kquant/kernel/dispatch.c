@@ -20,6 +20,8 @@ To compile one more function for every level, add it to
 /* The functions of one level. */
 typedef size_t assign_function(const kq_tree *, size_t, size_t, const int16_t *, size_t,
                                uint8_t *, int64_t *);
+typedef size_t assign_alpha_function(const kq_tree *, size_t, size_t, const int16_t *,
+                                     const kq_alpha *, size_t, uint8_t *, int64_t *);
 typedef double measure_function(const kq_image *, const int64_t *, const uint8_t *,
                                 const uint8_t *, size_t, int64_t *, double *);
 typedef void prepare_function(const kq_picture *, size_t, size_t, int16_t *);
@@ -31,6 +33,7 @@ typedef void ordered_function(const kq_picture *, const uint32_t *, size_t, size
 
 typedef struct {
     assign_function *assign;
+    assign_alpha_function *assign_alpha;
     measure_function *measure;
     prepare_function *prepare;
     diffuse_function *diffuse;
@@ -39,15 +42,17 @@ typedef struct {
 } functions;
 
 assign_function kq_assign_base, kq_assign_v3, kq_assign_v4;
+assign_alpha_function kq_assign_alpha_base, kq_assign_alpha_v3, kq_assign_alpha_v4;
 measure_function kq_measure_base, kq_measure_v3, kq_measure_v4;
 prepare_function kq_prepare_base, kq_prepare_v3, kq_prepare_v4;
 diffuse_function kq_diffuse_base, kq_diffuse_v3, kq_diffuse_v4;
 mix_function kq_mix_base, kq_mix_v3, kq_mix_v4;
 ordered_function kq_ordered_base, kq_ordered_v3, kq_ordered_v4;
 
-#define FUNCTIONS(level)                                         \
-    {kq_assign_##level,  kq_measure_##level, kq_prepare_##level, \
-     kq_diffuse_##level, kq_mix_##level,     kq_ordered_##level}
+#define FUNCTIONS(level)                                              \
+    {kq_assign_##level,  kq_assign_alpha_##level, kq_measure_##level, \
+     kq_prepare_##level, kq_diffuse_##level,      kq_mix_##level,     \
+     kq_ordered_##level}
 
 #if defined(KQ_HAVE_V3) && defined(_MSC_VER) && !defined(__clang__)
 #include <immintrin.h>
@@ -128,6 +133,13 @@ size_t kq_assign(const kq_tree *tree, size_t first, size_t last,
                  const int16_t *centroids, size_t k, uint8_t *labels, int64_t *sums)
 {
     return now->assign(tree, first, last, centroids, k, labels, sums);
+}
+
+size_t kq_assign_alpha(const kq_tree *tree, size_t first, size_t last,
+                       const int16_t *centroids, const kq_alpha *alpha, size_t k,
+                       uint8_t *labels, int64_t *sums)
+{
+    return now->assign_alpha(tree, first, last, centroids, alpha, k, labels, sums);
 }
 
 double kq_measure(const kq_image *image, const int64_t *weights, const uint8_t *labels,

@@ -13,6 +13,7 @@ search for palettes of at most 256 entries.
     kq_blocks, kq_measure_level         points  -> a tree of blocks
     kq_seed                             points  -> centroids, by principal-axis cuts
     kq_assign, kq_update, kq_error      one iteration of Lloyd's algorithm
+    kq_assign_alpha                     colours with alpha -> nearest entries, exactly
     kq_splits, kq_merges                clusters to cut, clusters to give up
     kq_measure                          index map -> exact error
     kq_lookup_build, kq_lookup          labels  -> index map
@@ -148,6 +149,10 @@ live on the same grid, which makes every distance an exact 32-bit integer
 point nearest to a mean is never worse than the previous one. */
 #define KQ_ONE 64
 #define KQ_MOST (255 * KQ_ONE) // the largest coordinate
+
+/* How much farther than the nearest entry on the grid, in its units, one with alpha may
+be there and yet be truly the nearest, in a plain space: alpha.h says why. */
+#define KQ_SLACK 5
 
 /* Up to here the weights of all points together may go: times KQ_MOST, and twice that,
 fits 64 bits. */
@@ -337,6 +342,23 @@ from the root down, a block keeps only the centroids that can be nearest to
 some point of its box. */
 size_t kq_assign(const kq_tree *tree, size_t first, size_t last,
                  const int16_t *centroids, size_t k, uint8_t *labels, int64_t *sums);
+
+/* What decides between entries with alpha that are close to a point on the grid: the
+colours of the points, colors[n][4], and of the entries, palette[k][4]. The grid is
+nearly exact if the space is plain, and then `slack` is KQ_SLACK. If it is 0, colours
+decide only between entries that are equally near on the grid. */
+typedef struct {
+    const uint8_t *colors, *palette;
+    int slack;
+} kq_alpha;
+
+/* kq_assign() for points with alpha and a palette as it will be written, of which
+centroids[k][KQ_CHANNELS] are what kq_to_space() makes: every point gets the label of
+the entry whose colour is nearest to its own, ties to the lowest index, exactly. So a
+colour that is an entry gets that entry. */
+size_t kq_assign_alpha(const kq_tree *tree, size_t first, size_t last,
+                       const int16_t *centroids, const kq_alpha *alpha, size_t k,
+                       uint8_t *labels, int64_t *sums);
 
 /* Move every centroid that has points to the grid point nearest to their mean:
 centroids[k][KQ_CHANNELS] (INOUT). Returns the number of centroids that moved. */

@@ -7,6 +7,7 @@ that are compiled once for each level, which include this before kquant.h. */
 #define KQ_JOIN(name, level) KQ_JOIN_(name, level)
 
 #define kq_assign KQ_JOIN(kq_assign, KQ_LEVEL)
+#define kq_assign_alpha KQ_JOIN(kq_assign_alpha, KQ_LEVEL)
 #define kq_measure KQ_JOIN(kq_measure, KQ_LEVEL)
 #define kq_prepare KQ_JOIN(kq_prepare, KQ_LEVEL)
 #define kq_diffuse KQ_JOIN(kq_diffuse, KQ_LEVEL)

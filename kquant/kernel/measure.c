@@ -1,22 +1,18 @@
 /* How far pixels are from their entries, and how many each has. */
 #include "level.h"
 
+#include "alpha.h"
 #include "bits.h"
 #include "kquant.h"
 
-/* 2 * 255^2 times the mean of two squared distances: of the two colours over black, and
-of the two over white. With d the difference of a channel times alpha and e that of 255
-times alpha, they differ by d over black and by d - e over white. */
 static inline int64_t alpha_distance(const uint8_t *a, ptrdiff_t channel,
                                      const uint8_t *b)
 {
-    const int64_t alpha = a[3 * channel], other = b[3], e = 255 * (alpha - other);
-    int64_t distance = 0;
-    for (int c = 0; c < 3; c++) {
-        const int64_t d = alpha * a[c * channel] - other * b[c];
-        distance += d * d + (d - e) * (d - e);
-    }
-    return distance;
+    const int64_t alpha = a[3 * channel], other = b[3];
+    int64_t d[3];
+    for (int c = 0; c < 3; c++)
+        d[c] = alpha * a[c * channel] - other * b[c];
+    return over_both(d, 255 * (alpha - other));
 }
 
 /* A count can only be read some cycles after it was written, so pixels of the same

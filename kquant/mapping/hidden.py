@@ -35,3 +35,19 @@ def hidden_color(pixels: U8, choice: str) -> U8:
         return np.zeros(3, np.uint8)
     sums = [int((weights * pixels[..., c]).sum()) for c in range(3)]
     return np.array([(2 * s + total) // (2 * total) for s in sums], np.uint8)
+
+
+def hidden_note(pixels: U8, choice: str) -> str | None:
+    """Say that hidden colours are lost, of which nobody has chosen one."""
+    if pixels.shape[2] == 3 or choice != "zero":
+        return None
+    clear = pixels[..., 3] == 0
+    if not clear.any():
+        return None
+    whole = np.ascontiguousarray(pixels).view(np.uint32)[..., 0][clear]
+    if (whole == whole[0]).all():
+        return None
+    return (
+        "its fully transparent pixels hide several colours, of which one is left: "
+        "black, unless transparent_rgb (--transparent-rgb) or the palette says which"
+    )

@@ -5,7 +5,7 @@ import oracle
 import pytest
 
 import kquant
-from kquant.color.depth import check_bits, rounded_colors
+from kquant.color.depth import check_bits, on_levels, rounded_colors
 
 PHOTO = oracle.photo(3)
 SPRITE = np.dstack([PHOTO, np.where(PHOTO[..., 0] < 90, 0, 255).astype(np.uint8)])
@@ -53,3 +53,32 @@ def test_wrong_bits_are_refused(bits, error):
     for other in ({"lock": ["#fff"]}, {"max_error": 9}, {"palette": ["#fff"]}):
         with pytest.raises(ValueError, match="bits"):
             kquant.quantize(PHOTO, 5, bits=5, **other)
+
+
+def test_what_becomes_transparent_is_one_entry():
+    image = np.zeros((1, 8, 4), np.uint8)
+    image[0, :, 3] = [0, 20, 40, 60, 255, 255, 255, 255]
+    image[0, :, 0] = np.arange(8) * 30
+    q = kquant.quantize(image, bits=(8, 8, 8, 1))
+    assert q.palette.hex == [
+        "#00000000",
+        *(f"#{30 * i:02x}0000ff" for i in range(4, 8)),
+    ]
+    assert q.indices.tolist() == [[0, 0, 0, 0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    "bits", [(8, 8, 8, 1), (5, 5, 5, 1), (4, 4, 4, 4), (8, 8, 8, 2)]
+)
+@pytest.mark.parametrize("space", ["srgb", "oklab"])
+def test_entries_that_fewer_bits_set_free_are_used_again(bits, space):
+    for seed in range(10):
+        chance = np.random.default_rng(seed)
+        image = chance.integers(0, 256, (1, 20 + 40 * seed, 4), np.uint8)
+        image[..., 3] //= 1 + seed % 2
+        k = int(chance.integers(2, 60))
+        q = kquant.quantize(image, k, bits=bits, space=space, effort="fast")
+        there = np.unique(on_levels(image[0], bits), axis=0)
+        assert len(q.palette) == min(k, len(there))
+        assert len(np.unique(q.palette, axis=0)) == len(q.palette)
+        assert np.array_equal(on_levels(np.asarray(q.palette), bits), q.palette)

@@ -10,7 +10,7 @@ from PIL import Image, features
 
 import kquant
 from kquant.color.pixels import as_pixels
-from kquant.files.decode import read_picture
+from kquant.files.decode import count_pixels_of, read_picture
 
 RANDOM = np.random.default_rng(5)
 
@@ -339,3 +339,13 @@ def test_a_tiff_that_cannot_be_read_is_called_by_its_name():
     ):
         with pytest.raises(kquant.ImageFileError, match=name):
             picture(content)
+
+
+def test_memory_is_reckoned_for_files_that_pillow_does_not_open(tmp_path):
+    array = np.zeros((30, 50, 3), int)
+    (tmp_path / "a.tif").write_bytes(made.tiff(array, 12))
+    assert count_pixels_of(tmp_path / "a.tif") == 1500
+    stream = io.BytesIO(made.tiff(array, 8))
+    assert count_pixels_of(stream) == 1500
+    assert stream.tell() == 0
+    assert count_pixels_of(io.BytesIO(b"II*\0nothing")) == 0

@@ -1,5 +1,6 @@
 """Palette files are what they hold, whatever they are called."""
 
+import json
 import os
 import struct
 import threading
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import kquant
+from kquant.cli import main as cli
 
 COLORS = np.array([[255, 0, 16], [0, 1, 2], [9, 9, 9]], np.uint8)
 HEX = ["#ff0010", "#000102", "#090909"]
@@ -127,3 +129,35 @@ def test_palettes_come_from_pipes(tmp_path, kind):
     writer.start()
     assert kquant.Palette.load(tmp_path / "a").hex == HEX
     writer.join()
+
+
+def damaged(name):
+    content = made.png(
+        np.arange(3).reshape(1, 3, 1), 8, 3, (b"PLTE", COLORS.tobytes()),
+        (b"pHYs", b"abc"),
+    )  # fmt: skip
+    with open(name, "wb") as file:
+        file.write(content)
+
+
+def test_what_is_ignored_of_a_palette_is_named(tmp_path):
+    damaged(tmp_path / "p.png")
+    with pytest.warns(kquant.KquantWarning, match=r"p\.png: metadata .* pHYs") as all_:
+        kquant.Palette.load(tmp_path / "p.png")
+    assert [each.filename for each in all_] == [__file__]
+
+
+@pytest.mark.parametrize("option", ["--palette", "--lock", "--weights"])
+def test_the_command_line_names_it_too(option, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    damaged("p.png")
+    Image.fromarray(COLORS[np.newaxis]).save("in.png")
+    line = (
+        "kquant: warning: p.png: metadata are damaged and ignored: pHYs (of 3 bytes)."
+    )
+    assert cli.main([option, "p.png", "in.png"]) == 0
+    assert capsys.readouterr().err.count(line) == 1
+    assert cli.main([option, "p.png", "in.png", "-qf", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert json.loads(out.splitlines()[-1])["warnings"] == [line[17:]]
