@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from . import _simd, checks
-from .errors import InvalidTypeError, InvalidValueError
+from .errors import InvalidTypeError, InvalidValueError, NamingMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,9 +81,10 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+        NamingMemory().__exit__(kind, error)
 
     def report(self, stage: str, fraction: float) -> None:
         """Say how far a stage is; what the listener raises ends the call."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from ..errors import ImageFileError, InvalidValueError, OutputExistsError
+from ..errors import ImageFileError, InvalidValueError, NamingMemory, OutputExistsError
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -19,7 +19,8 @@ MOST_BYTES = 1 << 30
 def reading(path: PathLike) -> Iterator[None]:
     """Turn what goes wrong with a file, or its content, into an `ImageFileError`."""
     try:
-        yield
+        with NamingMemory():
+            yield
     except ImageFileError:
         raise
     except FileNotFoundError:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from attack import allocations, files, pictures
-
+from attack import allocations, files, leaks, pictures, random_calls
 from kquant.files.voices import divert
 
 BATCH = 40
@@ -26,8 +25,8 @@ def by_files(options):
     end = time.monotonic() + options.seconds
     with tempfile.TemporaryDirectory() as folder:
         if options.number is not None:
-            ((form,), numbers) = forms, [options.number]
-            found += filter(None, _both(form, options.seed, numbers, folder))
+            (form,) = forms
+            found += filter(None, _both(form, options.seed, [options.number], folder))
             return found, {form: 1}
         first = 0
         while time.monotonic() < end and first < options.count:
@@ -53,14 +52,21 @@ def _both(form, seed, numbers, folder):
     faulthandler.cancel_dump_traceback_later()
 
 
-KINDS = {"files": by_files, "allocations": allocations.main}
+KINDS = {
+    "files": by_files,
+    "random-calls": random_calls.main,
+    "allocations": allocations.main,
+    "leaks": leaks.main,
+}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python tests/attack", description=__doc__)
     parser.add_argument("kind", choices=KINDS, help="what is done to it")
     parser.add_argument("--seconds", type=float, default=60, help="how long (60)")
-    parser.add_argument("--count", type=int, default=1 << 62, help="most of each format")
+    parser.add_argument(
+        "--count", type=int, default=1 << 62, help="most of each format"
+    )
     parser.add_argument("--seed", type=int, help="by default another one each time")
     parser.add_argument("--format", action="append", choices=pictures.ENDINGS)
     parser.add_argument("--number", type=int, help="this mutant alone")

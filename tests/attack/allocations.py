@@ -1,8 +1,9 @@
-"""Each allocation of memory fails in turn: an error that says so, or the same result."""
+"""Each allocation of memory fails in turn: an error that says so, or nothing else."""
 
 import contextlib
 import ctypes
 import hashlib
+import io
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from . import pictures
 
 SOURCE = Path(__file__).with_name("failing_malloc.c")
 LEAST = 600  # bytes: what is below is Python's own
+NUMPY_CRASHED = 77  # as failing_malloc.c has it
 MOST_SECONDS = 20
 
 
@@ -96,7 +98,7 @@ def _of_arrays():
         "quantize alpha": quantize(rgba),
         "quantize oklab": quantize(rgb, space="oklab"),
         "quantize goal": quantize(rgb, 256, min_psnr=30.0),
-        "quantize protect": quantize(rgb, max_error=20, lock="#123456"),
+        "quantize protect": quantize(rgb, max_error=60, lock=["#123456"]),
         "quantize order": quantize(rgb, order="size"),
         "quantize floats": quantize(rgb / 255),
     }
@@ -161,9 +163,12 @@ def _of_saving(folder):
 
 def _of_reading(folder):
     def reading(path, options):
+        mark = "profile " * (pictures.PROFILE[:100] in path.read_bytes())
+        mark = mark or "profile " * (path.suffix == ".png")  # where it is compressed
+
         def call():
             picture = read_picture(path, options)
-            return digest(picture.pixels) + repr(picture.notes)
+            return mark + digest(picture.pixels) + repr(picture.notes)
 
         return call
 
@@ -213,8 +218,7 @@ def _of_files(folder):
 
 def _told():
     """Give what the command line said; it must be about memory, and no traceback."""
-    os.lseek(2, 0, os.SEEK_SET)
-    said = os.read(2, 1 << 16).decode()
+    said = sys.stderr.getvalue()
     assert "Traceback" not in said, said
     assert "memory" in said, said
     return said
@@ -226,8 +230,9 @@ def _told():
 def attack(names, folder, every=1, times=(1, 1 << 60), least=LEAST, offset=0):
     """Fail every so-manieth allocation of some calls; yield what is wrong.
 
-    It yields a number first: of the runs of each call. The process must have been
-    started with what `build` made.
+    After those of a call it yields how often it was run. The process must have been
+    started with what `build` made, and have called `divert`: what libtiff lacks memory
+    for it only prints, and decodes another picture.
     """
     shim = ctypes.CDLL(None)
     shim.fail_at.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_size_t]
@@ -267,7 +272,8 @@ def _in_child(shim, call, n, many, least, expected):
     child = os.fork()
     if not child:
         signal.alarm(MOST_SECONDS)
-        os.dup2(os.memfd_create("said"), 2)
+        shim.tell_crashes()
+        sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
         warnings.simplefilter("ignore")
         os.write(writing, json.dumps(_outcome(shim, call, n, many, least)).encode())
         os._exit(0)
@@ -277,10 +283,15 @@ def _in_child(shim, call, n, many, least, expected):
     _, status = os.waitpid(child, 0)
     if status or not told:
         code = os.waitstatus_to_exitcode(status)
+        if code == NUMPY_CRASHED:
+            return None
         return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
     result, error = json.loads(told)
     if error is None:
-        return None if result == expected else "another result"
+        # Without memory to optimize a profile, Little CMS does it in another way, and
+        # says nothing. We try before whether there is memory, but not that of the n-th.
+        profiled = expected.startswith("profile") and many == 1
+        return None if result == expected or profiled else "another result"
     kind, message = error
     if kind == "MemoryError" or (kind in OURS and "memory" in message):
         return None

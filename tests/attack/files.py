@@ -63,7 +63,7 @@ class Strays:
         sys.stderr.flush()
         self._streams = sys.stdout, sys.stderr
         self._python = sys.stdout = sys.stderr = io.StringIO()
-        self._stdout, self._file = os.dup(1), tempfile.TemporaryFile()  # noqa: SIM115
+        self._stdout, self._file = os.dup(1), tempfile.TemporaryFile()
         os.dup2(self._file.fileno(), 1)
         self.text()
         return self
@@ -292,4 +292,3 @@ def by_command_line(form, seed, numbers, folder):
     for name in names:
         Path(folder, name).unlink()
     return found
-

@@ -114,7 +114,9 @@ def _tiff(chance):
     said = {"icc_profile": PROFILE, "dpi": (72, 72), "tiffinfo": {270: "hello"}}
     for name in COMPRESSIONS:
         yield _saved(images["RGB"], "TIFF", compression=name)
-        yield _saved(images[chance.choice(["L", "RGBA", "P"])], "TIFF", compression=name)
+        yield _saved(
+            images[chance.choice(["L", "RGBA", "P"])], "TIFF", compression=name
+        )
     for name in ("group3", "group4", "tiff_ccitt"):
         yield _saved(images["1"], "TIFF", compression=name)
     yield _saved(images["CMYK"], "TIFF", compression="tiff_lzw", **said)
@@ -171,10 +173,14 @@ def _bmp(chance):
     # Runs of 8 bits, and masks of 16 bits a pixel, which Pillow does not write.
     runs = b"".join(bytes([width, i % 4, 0, 0]) for i in range(height)) + b"\0\1"
     colors = bytes(chance.integers(0, 256, 16, np.uint8))
-    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 4, 4)
+    head = struct.pack(
+        "<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 4, 4
+    )
     yield b"BM" + struct.pack("<III", 70 + len(runs), 0, 70) + head + colors + runs
     rows = bytes(chance.integers(0, 256, (width * 2 + 3) // 4 * 4 * height, np.uint8))
-    head = struct.pack("<IiiHHIIiiII", 40, width, -height, 1, 16, 3, len(rows), 0, 0, 0, 0)
+    head = struct.pack(
+        "<IiiHHIIiiII", 40, width, -height, 1, 16, 3, len(rows), 0, 0, 0, 0
+    )
     masks = struct.pack("<III", 0xF800, 0x7E0, 0x1F)
     yield b"BM" + struct.pack("<III", 66 + len(rows), 0, 66) + head + masks + rows
 
@@ -186,9 +192,10 @@ def _ppm(chance):
     height, width = array.shape[:2]
     plain = " ".join(map(str, array.ravel().tolist())).encode()
     yield b"P3 # hello\n%d %d\n255\n" % (width, height) + plain
-    yield b"P2 %d %d 255 " % (width, height) + " ".join(
-        map(str, array[..., 0].ravel().tolist())
-    ).encode()
+    yield (
+        b"P2 %d %d 255 " % (width, height)
+        + " ".join(map(str, array[..., 0].ravel().tolist())).encode()
+    )
     bits = (array[..., 0] >> 7).ravel().tolist()
     yield b"P1\n%d %d\n" % (width, height) + "".join(map(str, bits)).encode()
     deep = (array.astype(np.uint16) * 16).astype(">u2").tobytes()
