@@ -2,6 +2,7 @@
 
 import os
 import sys
+from _thread import RLock  # threading itself takes longer than --help may
 
 # Run from the repository root, this folder shadows the installed package; the
 # compiled module lives only in the latter, so search both. (An editable install has
@@ -50,6 +51,16 @@ __all__ = [
     "quantize_file",
 ]
 
+# A child that is forked while another thread imports would wait for that thread, which
+# it has not: so a fork waits for the import.
+_importing = RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire,
+        after_in_parent=_importing.release,
+        after_in_child=_importing.release,
+    )
+
 TYPE_CHECKING = False  # type checkers take it for True; typing itself is slow to import
 if TYPE_CHECKING:
     from ._palette import Palette
@@ -81,7 +92,8 @@ if not TYPE_CHECKING:  # for which any name would exist
         elif name in _HOMES:
             from importlib import import_module
 
-            value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+            with _importing:
+                value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value  # the next time this function is not asked

@@ -97,7 +97,7 @@ cdef extern from "kquant.h" nogil:
         u8 *unused
         size_t used
 
-    void kq_bucket_sort(const kq_image *, u32 *, u32 *, u16 *)
+    void kq_bucket_sort(const kq_image *, u32 *, u16 *)
     size_t kq_count_colors(const kq_buckets *, size_t, size_t, size_t, u32 *, u8 *,
                            i64 *)
     size_t kq_tally(const kq_image *, u8 *, u32 *, size_t)
@@ -138,6 +138,7 @@ cdef extern from "kquant.h" nogil:
     void kq_ordered(const kq_picture *, const u32 *, size_t, size_t, const u8 *, u32 *,
                     u8 *)
     int kq_use_level(int)
+    int kq_is_exact()
     int kq_are_labels(const u8 *, size_t, size_t)
     int kq_are_on_grid(const i16 *, size_t)
     int kq_are_weights(const i64 *, size_t, i64)
@@ -146,6 +147,13 @@ cdef extern from "kquant.h" nogil:
 BANDS, BAND_ROWS, BUCKETS, TILE = KQ_BANDS, KQ_BAND_ROWS, KQ_BUCKETS, KQ_TILE
 CHANNELS, ONE, SLACK, STRENGTH, SUMS = (
     KQ_CHANNELS, KQ_ONE, KQ_SLACK, KQ_STRENGTH, KQ_SUMS)
+
+
+if not kq_is_exact():
+    raise ImportError(
+        "kquant was compiled with flags that change how floating-point numbers are "
+        "rounded: build it again without them (CFLAGS, LDFLAGS)"
+    )
 
 
 # ---- checks
@@ -252,11 +260,11 @@ cdef class Buckets:
         cdef kq_image image = as_image(pixels)
         cdef size_t size = image.height * image.width
         need(size <= UINT32_MAX, "too many pixels")
-        cdef u32[::1] codes = numpy.empty(size, numpy.uint32)
         cdef u32[::1] bounds = numpy.empty(KQ_BUCKETS + 1, numpy.uint32)
-        cdef u16[::1] low = numpy.empty(size, numpy.uint16)
+        # Not all of it is written if the image changes meanwhile.
+        cdef u16[::1] low = numpy.zeros(size, numpy.uint16)
         with nogil:
-            kq_bucket_sort(&image, &codes[0], &bounds[0], &low[0])
+            kq_bucket_sort(&image, &bounds[0], &low[0])
         self.buckets = kq_buckets(&low[0], &bounds[0])
         self.low, self.bounds = low, keep(bounds.base)
 

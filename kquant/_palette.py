@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
 from .checks import MAX_COLORS
 from .color.devices import DEVICES
+from .color.ground import HALF, WHITE, cut, flattened, on_ground
 from .color.histogram import Histogram, as_weights, count_pixels, weigh_pixels
 from .color.parse import as_colors, with_channels
-from .color.pixels import as_pixels, pixels_of
+from .color.pixels import as_pixels, pixels_of, warn
 from .color.space import get_space
 from .errors import InvalidValueError
 from .fit.clusters import nearest
 from .fit.protect import solve_protected
 from .indexed import IndexedImage
+
+# Settings import these when they are first needed. That is now, as a child that is
+# forked while another thread imports would wait for ever.
+from .mapping.dither import Dither
 from .mapping.index import index_pixels
 from .parallel import Workers
 from .settings import Settings
@@ -30,7 +36,6 @@ if TYPE_CHECKING:
     from ._typing import I64, U8, Color, Colors, ImageLike
     from .color.space import Space
     from .files.disk import PathLike
-    from .mapping.dither import Dither
     from .parallel import Progress
     from .settings import EffortName, SpaceName
 
@@ -67,7 +72,10 @@ class Palette(Sequence["Color"]):
     ((0, 0, 255), 2, ['#ff0000', '#0000ff'])
     """
 
-    __slots__ = ("_colors", "_counts", "_matched")
+    __slots__ = ("_colors", "_counts", "_matched", "_screen")
+
+    # Whether it is of a screen, and may get a transparent entry; None if nobody knows.
+    _screen: bool | None
 
     def __init__(self, colors: Colors, matched: Colors | None = None) -> None:
         written = as_colors(colors)
@@ -81,16 +89,36 @@ class Palette(Sequence["Color"]):
                 )
         self._set(written, None, inks)
 
+    @property
+    def _has_alpha(self) -> bool:
+        """Whether any entry is not opaque."""
+        return self.matched.shape[1] == 4 and bool((self.matched[:, 3] < 255).any())
+
+    def _with_transparent(self, counts: I64) -> Palette:
+        """Return it with a fully transparent entry at its end, and so many pixels."""
+        clear = np.zeros((1, 4), np.uint8)
+        colors, matched = (
+            np.concatenate([with_channels(array, 4), clear])
+            for array in (self._colors, self.matched)
+        )
+        return Palette._counted(
+            colors, counts, None if self._matched is None else matched
+        )
+
     def _set(
         self,
         colors: U8,
         counts: I64 | None,
         matched: U8 | None = None,
     ) -> None:
+        # The kernel takes no strides, which a slice or a transposed array has.
+        colors = np.ascontiguousarray(colors)
+        matched = None if matched is None else np.ascontiguousarray(matched)
         for array in (colors, counts, matched):
             if array is not None:
                 array.flags.writeable = False
         self._colors, self._counts, self._matched = colors, counts, matched
+        self._screen = None
 
     @classmethod
     def _counted(
@@ -102,6 +130,27 @@ class Palette(Sequence["Color"]):
         """Take (K, 3|4) uint8 colours and (K,) int64 counts that nobody else holds."""
         palette = cls.__new__(cls)
         palette._set(colors, counts, matched)
+        return palette
+
+    @classmethod
+    def _restored(
+        cls,
+        colors: U8,
+        counts: I64 | None,
+        matched: U8 | None,
+        screen: bool | None = None,
+    ) -> Palette:
+        """Take what a pickle held, which may be anything."""
+        palette = cls(colors, matched)
+        if counts is not None:
+            given = np.array(counts)
+            if given.shape != (len(palette),) or given.dtype.kind not in "iu":
+                raise InvalidValueError(
+                    f"counts must be ({len(palette)},) integers, got {given.dtype} of "
+                    f"shape {given.shape}"
+                )
+            palette._set(palette._colors, given.astype(np.int64), palette._matched)
+        palette._screen = None if screen is None else bool(screen)
         return palette
 
     @classmethod
@@ -125,7 +174,8 @@ class Palette(Sequence["Color"]):
         Parameters
         ----------
         source : Histogram, PIL.Image.Image or array_like
-            A histogram, perhaps of many images, or an image as for `quantize`.
+            A histogram, perhaps of many images, or an image as for `quantize`. A list
+            of colours is refused: give a `Histogram` of it.
         weights
             As for `quantize`; not for a histogram, whose counts are its weights.
         colors, effort, space, lock, max_error, protect_pixels, seed, threads, progress
@@ -159,7 +209,8 @@ class Palette(Sequence["Color"]):
                     )
                 histogram = counted = source
             else:
-                pixels = as_pixels(source)
+                # A list of colours, of any length, is no picture of grey values.
+                pixels = as_pixels(source, rows=1)
                 histogram = counted = count_pixels(pixels, workers)
                 if weights is not None:
                     weighed = as_weights(weights, pixels.shape[:2])
@@ -276,7 +327,9 @@ class Palette(Sequence["Color"]):
             )
         device = DEVICES[name]
         matched = None if device.matched is None else device.matched.split()
-        return cls(device.written.split(), matched)
+        palette = cls(device.written.split(), matched)
+        palette._screen = device.screen
+        return palette
 
     def map(
         self,
@@ -284,6 +337,8 @@ class Palette(Sequence["Color"]):
         *,
         space: SpaceName = "srgb",
         dither: bool | float | str = False,
+        matte: str | tuple[int, int, int] | None = None,
+        alpha_threshold: int | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> IndexedImage:
@@ -295,25 +350,35 @@ class Palette(Sequence["Color"]):
         ----------
         image : PIL.Image.Image or array_like
             As for `quantize`.
-        space, dither, threads, progress
+        space, dither, matte, alpha_threshold, threads, progress
             As for `quantize`.
 
         Returns
         -------
         IndexedImage
-            With exactly this palette; its `counts` are those of this image.
+            With exactly this palette, but for a transparent entry at its end that
+            `alpha_threshold` or the palette of a screen may need; its `counts` are
+            those of this image.
 
         Raises
         ------
         TypeError, ValueError
             If an argument cannot be taken.
+
+        Warns
+        -----
+        KquantWarning
+            Of transparency that the palette has not.
         """
-        settings = Settings(space=space, dither=dither)
+        settings = Settings(
+            space=space, dither=dither, matte=matte, alpha_threshold=alpha_threshold
+        )
         pixels, exact = pixels_of(image)
+        grounded = Grounded.of(pixels, self, settings)
         with Workers(threads, progress) as workers:
-            mapped = map_pixels(
-                pixels, self, get_space(settings.space), settings.dither, workers
-            )
+            mapped = grounded.map(get_space(settings.space), settings.dither, workers)
+        if grounded.note is not None:
+            warn(grounded.note)
         return mapped._of(image, exact=exact)
 
     @property
@@ -377,7 +442,8 @@ class Palette(Sequence["Color"]):
         return hash(self._colors.tobytes())
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Palette._counted, (self._colors, self._counts, self._matched)
+        parts = self._colors, self._counts, self._matched, self._screen
+        return Palette._restored, parts
 
     def __repr__(self) -> str:
         shown = self.hex if len(self) <= 8 else [*self.hex[:7], "..."]
@@ -396,6 +462,80 @@ def fit_palette(
     return Palette._counted(solution.clusters.colors, solution.clusters.counts)
 
 
+class Grounded(NamedTuple):
+    """Pixels and a palette, as far as transparency goes fit for each other.
+
+    Attributes
+    ----------
+    pixels : (H, W, 3|4) uint8
+        As `matte` and `alpha_threshold` say, or as the palette needs them.
+    palette : Palette
+    grows : bool
+        Whether the palette gets an entry for the transparent pixels, all others being
+        opaque, as all its own entries are.
+    note : str, optional
+        What to warn of, if nobody has chosen that.
+    """
+
+    pixels: U8
+    palette: Palette
+    grows: bool = False
+    note: str | None = None
+
+    @classmethod
+    def of(cls, pixels: U8, palette: Palette, settings: Settings) -> Grounded:
+        """Bring transparency and a palette that may have none of it together."""
+        threshold = settings.alpha_threshold
+        pixels = on_ground(pixels, settings.matte, threshold)
+        if pixels.shape[2] == 3 or palette._has_alpha:
+            return cls(pixels, palette)
+        asked = threshold is not None and palette._screen is not False
+        if (asked or palette._screen) and len(palette) < MAX_COLORS:
+            if asked:
+                return cls(pixels, palette, True)
+            return cls(cut(pixels, HALF), palette, True, CUT)
+        note = FLATTENED if palette._screen is False else FLATTENED + ELSE_CUT
+        return cls(flattened(pixels, WHITE), palette, False, note)
+
+    def map(self, space: Space, dither: Dither, workers: Workers) -> IndexedImage:
+        """Give the pixels the nearest entries of the palette, or dither."""
+        pixels, palette, grows, _ = self
+        if not grows:
+            return map_pixels(pixels, palette, space, dither, workers)
+        # Opaque pixels have no business with the transparent entry, near or not, and
+        # transparent ones cause no errors that would be diffused.
+        clear = pixels[..., 3] == 0
+        opaque = pixels[..., :3].copy()
+        filler = palette.matched[0, :3]
+        filled = bool((opaque == filler).all(axis=2)[~clear].any())
+        opaque[clear] = filler
+        mapped = map_pixels(opaque, palette, space, dither, workers)
+        indices = np.where(clear, np.uint8(len(palette)), mapped.indices)
+        indices.flags.writeable = False
+        counts = np.bincount(indices.ravel(), minlength=len(palette) + 1)
+        return replace(
+            mapped,
+            indices=indices,
+            palette=palette._with_transparent(counts.astype(np.int64)),
+            distinct=mapped.distinct + filled,
+        )
+
+
+CUT = (
+    "its transparent pixels got an entry of their own beside the palette, and "
+    f"half-transparent ones are opaque from alpha {HALF} on: alpha_threshold "
+    "(--alpha-threshold) says otherwise, matte (--matte) flattens them"
+)
+FLATTENED = (
+    "its transparency was flattened onto white, as the palette has none: matte "
+    "(--matte) says which ground"
+)
+ELSE_CUT = (
+    ", and alpha_threshold (--alpha-threshold) keeps a transparent entry where there "
+    "is room"
+)
+
+
 def map_pixels(
     pixels: U8, palette: Palette, space: Space, dither: Dither, workers: Workers
 ) -> IndexedImage:
@@ -408,9 +548,11 @@ def map_pixels(
     coords = found if dither else None
     del found  # they are large
     mapped = index_pixels(pixels, histogram, clusters, space, dither, workers, coords)
+    used = Palette._counted(np.asarray(palette), mapped.counts, palette._matched)
+    used._screen = palette._screen
     return IndexedImage(
         mapped.indices,
-        Palette._counted(np.asarray(palette), mapped.counts, palette._matched),
+        used,
         mse=mapped.mse,
         max_error_srgb=mapped.max_error,
         distinct=len(histogram),

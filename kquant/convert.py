@@ -228,16 +228,19 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
         )
     with Workers(settings.threads, settings.progress) as workers:
         file = _File(path, picture, said.written, settings.writing, workers)
-        image, encoded = _fitted(
-            Quantization(picture.pixels, settings, workers), settings, file
-        )
+        quantization = Quantization(picture.pixels, settings, workers)
+        image, encoded = _fitted(quantization, settings, file)
         image = image._of(None, exact=picture.exact)
         status = _status(
             source, target, picture.size, len(encoded), settings.min_saving
         )
         notes = list(picture.notes)
+        if quantization.note is not None:
+            notes.append(quantization.note)
         if status == "written":
-            notes += _notes_of(said, suffix, picture, image, settings)
+            notes += _notes_of(
+                said, suffix, picture, quantization.pixels, image, settings
+            )
         if status == "written" and not settings.dry_run:
             like = _stat(source) if settings.preserve else None
             notes += file.write(encoded, image, target, force=settings.force, like=like)
@@ -250,7 +253,7 @@ def convert(source: Source, target: Target | None, settings: Settings) -> FileRe
         bytes_after=len(encoded),
         seconds=time.perf_counter() - began,
         notes=tuple(notes),
-        _pixels=picture.pixels,
+        _pixels=quantization.pixels,
     )
 
 
@@ -303,6 +306,7 @@ def _notes_of(
     said: Carried,
     suffix: str,
     picture: Picture,
+    pixels: U8,
     image: IndexedImage,
     settings: Settings,
 ) -> list[str]:
@@ -316,7 +320,7 @@ def _notes_of(
         )
     if not settings.strip:
         resolution = resolution_note(picture.dpi, suffix)
-        hidden = hidden_note(picture.pixels, settings.transparent_rgb)
+        hidden = hidden_note(pixels, settings.transparent_rgb)
         notes += [note for note in (resolution, hidden) if note is not None]
     if said.lost:
         names = in_words(said.lost)

@@ -209,6 +209,11 @@ class IndexedImage:
             palette_png,
         )
         check_target(path, force=force)
+        if self.indices.max(initial=0) >= len(self.palette):
+            raise InvalidValueError(
+                f"indices must be below the palette's {len(self.palette)} entries, got "
+                f"{self.indices.max()}: they have been changed"
+            )
         beside = NOTHING if self._beside is None else self._beside
         with Workers(threads) as workers:
             encoded = encode(path, content_of(self, None, beside.dpi), options, workers)
@@ -217,6 +222,11 @@ class IndexedImage:
             for note in beside.notes(path):
                 warn(note)
         return len(encoded)
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Take what a pickle or a copy holds, read-only as it was."""
+        self.__dict__.update(state)
+        self.indices.flags.writeable = False
 
     def __repr__(self) -> str:
         height, width = self.indices.shape

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from . import _simd, checks
@@ -51,10 +52,11 @@ def ranges(n: int, parts: int) -> list[tuple[int, int]]:
 class Workers:
     """The threads of one call, and its way to report; a context manager.
 
-    The kernel releases the GIL, so threads are enough, and a pool that dies with
-    the call leaves nothing behind that a fork could break. Results never depend
-    on the number of threads: work is cut where integer sums make the order
-    irrelevant.
+    The kernel releases the GIL, so threads are enough. Each run starts its own and
+    waits for them, so that nothing is left behind that a fork could break. The calling
+    thread works too, and does all of the work where no thread can be started: without
+    memory for one, or while the interpreter ends. Results never depend on the number
+    of threads: work is cut where integer sums make the order irrelevant.
 
     Parameters
     ----------
@@ -76,14 +78,12 @@ class Workers:
             )
         self._threads = _resolve(threads)
         self._progress = progress
-        self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        """Leave nothing to do, as what a run starts ends with it; name memory."""
         NamingMemory().__exit__(kind, error)
 
     def report(self, stage: str, fraction: float) -> None:
@@ -106,7 +106,39 @@ class Workers:
         calls = list(calls)
         if len(calls) == 1:
             return [function(*calls[0])]
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, "kquant")
-        futures = [self._pool.submit(function, *arguments) for arguments in calls]
-        return [future.result() for future in futures]
+        todo = deque(range(len(calls)))
+        results: dict[int, Result] = {}
+        errors: list[BaseException] = []
+
+        def work() -> None:
+            while True:
+                try:
+                    i = todo.popleft()
+                except IndexError:
+                    return
+                try:
+                    results[i] = function(*calls[i])
+                except BaseException as error:  # to be raised by the calling thread
+                    errors.append(error)
+                    todo.clear()
+
+        threads = [
+            threading.Thread(target=work, name="kquant")
+            for _ in range(min(self._threads, len(calls)) - 1)
+        ]
+        started = []
+        try:
+            for thread in threads:
+                try:
+                    thread.start()
+                except RuntimeError:  # none can be had
+                    break
+                started.append(thread)
+            work()
+        finally:
+            todo.clear()  # this thread may have been interrupted
+            for thread in started:
+                thread.join()
+        if errors:
+            raise errors[0]
+        return [results[i] for i in range(len(calls))]

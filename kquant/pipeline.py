@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._palette import Palette, map_pixels
+from ._palette import Grounded, Palette
 from .checks import MAX_COLORS
 from .color.counting import morton_codes
 from .color.depth import rounded_colors
+from .color.ground import on_ground
 from .color.histogram import as_weights, count_pixels, weigh_pixels
-from .color.pixels import pixels_of
+from .color.pixels import pixels_of, warn
 from .color.space import get_space
 from .errors import QualityError
 from .files.content import Content, WriteOptions
 from .files.encode import encode
 from .fit.clusters import Clusters, nearest
 from .fit.freed import colors_for_freed
+from .fit.goal import Goal
 from .fit.nested import NestedPalettes
 from .fit.protect import solve_protected
 from .fit.quality import psnr_at, quality_of
 from .indexed import IndexedImage
+from .mapping.dither import Dither
 from .mapping.hidden import hidden_color
 from .mapping.index import index_pixels
 from .mapping.lost import far_from, lost_colors
@@ -36,9 +39,7 @@ if TYPE_CHECKING:
 
     from ._typing import I16, U8, Colors, ImageLike, Index
     from .files.disk import PathLike
-    from .fit.goal import Goal
     from .fit.problem import Problem, Solution
-    from .mapping.dither import Dither
     from .mapping.index import IndexMap
     from .parallel import Progress
     from .settings import (
@@ -69,6 +70,8 @@ def quantize(
     max_error: float | None = None,
     protect_pixels: int | None = None,
     transparent_rgb: TransparentRgb = "zero",
+    matte: str | tuple[int, int, int] | None = None,
+    alpha_threshold: int | None = None,
     bits: Bits = 8,
     order: Order | None = None,
     transparent_index: TransparentIndex | None = None,
@@ -87,7 +90,7 @@ def quantize(
     Parameters
     ----------
     image : PIL.Image.Image or array_like
-        A Pillow image of any mode, or an array of shape (H, W) or (H, W, 1|2|3|4)
+        A Pillow image of any mode, or an array of shape (H, W) or (H, W, 1|3|4)
         and type uint8, uint16 or float in 0..1, with any strides. If any pixel is not
         opaque, the palette has alpha too. EXIF orientation, colour
         profile and gamma of a Pillow image are applied, as `quantize_file` does.
@@ -128,6 +131,14 @@ def quantize(
         The colour under the fully transparent entry: black; the mean of what was
         there; or the mean of the visible pixels beside it, which game engines need
         when they filter textures.
+    matte : str or (R, G, B), optional
+        A colour, as ``"white"`` or ``"#fff"``, that transparency is flattened onto
+        before anything else; errors are then measured to that. By default it is kept.
+        A fixed palette without transparency gets white, with a warning, but for the
+        palette of a screen, to which a transparent entry is added.
+    alpha_threshold : int, optional
+        Pixels of a lower alpha, 1..255, become fully transparent and all others
+        opaque, as GIF needs it. With `matte`, the others are flattened onto that.
     bits : int or tuple of int, default 8
         How many bits of each channel a palette entry may use, 1..8, for hardware: 5
         or ``(5, 6, 5)``. Alpha has 8 unless a fourth number is given. Entries that
@@ -177,7 +188,8 @@ def quantize(
     Warns
     -----
     KquantWarning
-        Of what a Pillow image has and the result has not, as a damaged profile.
+        Of what a Pillow image has and the result has not, as a damaged profile, and
+        of transparency that a fixed palette has not.
 
     Examples
     --------
@@ -192,7 +204,10 @@ def quantize(
     settings = Settings(**given)
     pixels, exact = pixels_of(image)
     with Workers(threads, progress) as workers:
-        result = Quantization(pixels, settings, workers).result()
+        quantization = Quantization(pixels, settings, workers)
+        result = quantization.result()
+    if quantization.note is not None:
+        warn(quantization.note)
     return result._of(image, exact=exact)
 
 
@@ -204,15 +219,27 @@ class Quantization:
     pixels : (H, W, 3|4) uint8
     settings : Settings
     workers : Workers
+
+    Attributes
+    ----------
+    pixels : (H, W, 3|4) uint8
+        What is quantized: on a ground, if one was asked for or is needed.
+    note : str, optional
+        What to warn of.
     """
 
     def __init__(self, pixels: U8, settings: Settings, workers: Workers) -> None:
-        self._pixels, self._settings, self._workers = pixels, settings, workers
+        self._settings, self._workers = settings, workers
         self._space, self._dither = get_space(settings.space), settings.dither
-        self._palette: Palette | None = None
+        self._grounded: Grounded | None = None  # of a fixed palette
+        self.note: str | None = None
         if settings.palette is not None:
-            self._palette = Palette.of(settings.palette)
+            palette = Palette.of(settings.palette)
+            self._grounded = Grounded.of(pixels, palette, settings)
+            self.pixels, self.note = self._grounded.pixels, self._grounded.note
             return  # nothing is to be found
+        pixels = on_ground(pixels, settings.matte, settings.alpha_threshold)
+        self.pixels = pixels
         weighed = None
         if settings.weights is not None:
             weighed = as_weights(settings.weights, pixels.shape[:2])
@@ -227,10 +254,8 @@ class Quantization:
     def result(self) -> IndexedImage:
         """Quantize, with as many colours as were asked for or reach the goal."""
         goal = self._settings.goal
-        if self._palette is not None:
-            return map_pixels(
-                self._pixels, self._palette, self._space, self._dither, self._workers
-            )
+        if self._grounded is not None:
+            return self._grounded.map(self._space, self._dither, self._workers)
         if goal is not None:
             return self._reaching(goal)
         return self._indexed(self._delivered(self._solved()), self._dither)
@@ -264,7 +289,7 @@ class Quantization:
                     wanted = protection.everything(problem, locked, self._counted)
                 return self._lock(wanted)
         lost = lost_colors(
-            self._pixels, self._counted, clusters, far_from(mse), self._workers
+            self.pixels, self._counted, clusters, far_from(mse), self._workers
         )
         # One entry at least is left for all the rest.
         room = max(problem.k - 1 - len(locked), 0)
@@ -301,6 +326,9 @@ class Quantization:
         kept: Solution | None = None
         for attempt in range(RESERVATIONS + 1):
             solution, mse = self._fewest(goal)
+            if mse > goal.limit and attempt == 0:
+                # A search for all the colours alone may end a little lower.
+                solution, mse = self._measured(self._delivered(self._solved()))
             if mse > goal.limit:
                 break
             kept = solution
@@ -325,10 +353,7 @@ class Quantization:
         found: dict[int, tuple[Solution, float]] = {}
 
         def error(size: int) -> float:
-            solution = self._delivered(self.palettes.at(size))
-            clusters, counted = solution.clusters, self._counted
-            total, _ = measure_colors(counted, clusters, self._workers)
-            found[size] = solution, total / counted.pixels
+            found[size] = self._measured(self._delivered(self.palettes.at(size)))
             return found[size][1]
 
         palettes = self.palettes
@@ -336,6 +361,11 @@ class Quantization:
             palettes.least, palettes.most, error, palettes.expected_error
         )
         return found[size]
+
+    def _measured(self, solution: Solution) -> tuple[Solution, float]:
+        """Give a solution with its mean squared error."""
+        total, _ = measure_colors(self._counted, solution.clusters, self._workers)
+        return solution, total / self._counted.pixels
 
     def _promised(self, solution: Solution) -> Solution:
         """Say how far protected colours are from their entries, if any are."""
@@ -381,7 +411,7 @@ class Quantization:
         """Map the pixels, and bring the palette into the order that was asked for."""
         clusters = self._hide(solution.clusters)
         mapped = index_pixels(
-            self._pixels,
+            self.pixels,
             self._counted,
             clusters,
             self._space,
@@ -430,9 +460,9 @@ class Quantization:
     def _hide(self, clusters: Clusters) -> Clusters:
         """Give the fully transparent entry its hidden colour, unless it is locked."""
         locked = self._settings.lock
-        if self._pixels.shape[2] == 3 or (len(locked) and not locked[:, -1].all()):
+        if self.pixels.shape[2] == 3 or (len(locked) and not locked[:, -1].all()):
             return clusters
         colors = clusters.colors.copy()
-        hidden = hidden_color(self._pixels, self._settings.transparent_rgb)
+        hidden = hidden_color(self.pixels, self._settings.transparent_rgb)
         colors[colors[:, 3] == 0, :3] = hidden
         return replace(clusters, colors=colors)

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
         max_error: float | None
         protect_pixels: int | None
         transparent_rgb: TransparentRgb
+        matte: str | tuple[int, int, int] | None
+        alpha_threshold: int | None
         bits: Bits
         order: Order | None
         transparent_index: TransparentIndex | None
@@ -173,6 +175,12 @@ def _dither(name: str, value: object) -> Dither:
     return Dither.parse(value)
 
 
+def _matte(name: str, value: object) -> tuple[int, int, int]:
+    from .color.parse import as_matte
+
+    return as_matte(value, name)
+
+
 def _quality(name: str, value: object) -> tuple[int, int]:
     from .fit.quality import parse_quality
 
@@ -261,6 +269,10 @@ class Settings:
         ("floyd-steinberg", "blue-noise", "bayer"))
     transparent_rgb: TransparentRgb = _word(
         MAP, "zero", "colour under it: zero, keep or bleed", "zero", "keep", "bleed")
+    matte: tuple[int, int, int] | None = _setting(
+        MAP, None, "ground that transparency is flattened onto", _matte)
+    alpha_threshold: int | None = _setting(
+        MAP, None, "transparent below alpha N of 1..255, else opaque", _integer(1, 255))
     icc: Icc = _word(
         READ, "convert", "convert to sRGB by the profile, or keep it (convert)",
         "convert", "keep")

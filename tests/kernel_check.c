@@ -22,11 +22,19 @@ static const int levels[] = {1, 3, 4};
 
 static uint64_t hash = 14695981039346656037u; /* FNV-1a */
 
-static void add_to_hash(const void *data, size_t size)
+/* By value, the lowest byte first, whatever the order of bytes of the machine. */
+static void add_to_hash(const void *data, size_t size, size_t count)
 {
     const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * 1099511628211u;
+    const union {
+        uint16_t value;
+        uint8_t first;
+    } one = {1};
+    for (size_t i = 0; i < count; i++)
+        for (size_t b = 0; b < size; b++) {
+            const size_t at = one.first ? b : size - 1 - b;
+            hash = (hash ^ bytes[size * i + at]) * 1099511628211u;
+        }
 }
 
 static void require(int condition, const char *what)
@@ -162,8 +170,8 @@ static histogram count(const kq_image *image)
     part[1].height -= part[0].height;
     part[1].data += (ptrdiff_t)part[0].height * image->row;
     const size_t above = part[0].height * WIDTH;
-    kq_bucket_sort(&part[0], codes, bounds[0], low);
-    kq_bucket_sort(&part[1], codes, bounds[1], low + above);
+    kq_bucket_sort(&part[0], bounds[0], low);
+    kq_bucket_sort(&part[1], bounds[1], low + above);
     require(bounds[0][KQ_BUCKETS] + bounds[1][KQ_BUCKETS] == PIXELS,
             "bucket sizes do not add up");
     const kq_buckets parts[2] = {{low, bounds[0]}, {low + above, bounds[1]}};
@@ -301,7 +309,7 @@ static size_t cluster(const kq_tree *tree, size_t k, uint8_t *labels,
             sums[c] += tree->level[0].sums[KQ_SUMS * b + c];
     k = kq_seed(points, k, order, labels, centroids);
     memset(labels, 0, points->n);
-    add_to_hash(centroids, 2 * KQ_CHANNELS * k);
+    add_to_hash(centroids, 2, KQ_CHANNELS * k);
     for (int round = 0; round < 8; round++) {
         kq_assign(tree, 0, tree->level[0].count, centroids, k, labels, sums);
         for (size_t i = 0; i < points->n; i++)
@@ -312,13 +320,13 @@ static size_t cluster(const kq_tree *tree, size_t k, uint8_t *labels,
         kq_splits(points, labels, k, bins, gains, halves);
         kq_merges(sums, centroids, k, costs, partners);
         kq_update(sums, k, centroids);
-        add_to_hash(labels, points->n);
-        add_to_hash(sums, 8 * KQ_SUMS * k);
-        add_to_hash(centroids, 2 * KQ_CHANNELS * k);
-        add_to_hash(gains, 8 * k);
-        add_to_hash(costs, 8 * k);
-        add_to_hash(partners, 4 * k);
-        add_to_hash(&error, sizeof error);
+        add_to_hash(labels, 1, points->n);
+        add_to_hash(sums, 8, KQ_SUMS * k);
+        add_to_hash(centroids, 2, KQ_CHANNELS * k);
+        add_to_hash(gains, 8, k);
+        add_to_hash(costs, 8, k);
+        add_to_hash(partners, 4, k);
+        add_to_hash(&error, sizeof error, 1);
     }
     kq_assign(tree, 0, tree->level[0].count, centroids, k, labels, sums);
     free(order);
@@ -474,8 +482,8 @@ static void check_image(const kq_image *image, const histogram *h,
         counts[indices[i]]--;
     for (size_t i = 0; i < k; i++)
         require(counts[i] == 0, "the counts are not those of the index map");
-    add_to_hash(indices, PIXELS);
-    add_to_hash(&largest, sizeof largest);
+    add_to_hash(indices, 1, PIXELS);
+    add_to_hash(&largest, sizeof largest, 1);
     /* Dithering: the bytes are compared; tests in Python say that they are right. */
     uint32_t *near_cells = allocate(KQ_NEAREST_CELLS, 4),
              *mixes = allocate(h->n + 1, 4);
@@ -492,7 +500,7 @@ static void check_image(const kq_image *image, const histogram *h,
     kq_prepare(&picture, 0, h->n, prepared);
     kq_diffuse(&picture, prepared, &search, 0, HEIGHT, indices);
     require(search.used <= KQ_NEAREST_GROUPS, "lists are too long");
-    add_to_hash(indices, PIXELS);
+    add_to_hash(indices, 1, PIXELS);
     /* Lists that do not fit are forgotten, and half full there is no room for parts:
     which must not change anything. */
     const size_t used[] = {KQ_NEAREST_GROUPS - KQ_NEAREST_MOST + 1,
@@ -508,7 +516,7 @@ static void check_image(const kq_image *image, const histogram *h,
     picture.strength = KQ_STRENGTH;
     kq_mix(&picture, 0, h->n, mixes);
     kq_ordered(&picture, mixes, 0, HEIGHT, thresholds, found, indices);
-    add_to_hash(indices, PIXELS);
+    add_to_hash(indices, 1, PIXELS);
     free(near_cells);
     free(mixes);
     free(prepared);
@@ -525,9 +533,9 @@ static void check_picture(const kq_image *image, int plain)
     histogram h = image->channels == 4 ? count_with_alpha(image) : count(image);
     kq_tree tree = grow(to_points(&h, plain), h.codes);
     uint8_t *labels = allocate(h.n, 1);
-    add_to_hash(h.colors, h.channels * h.n);
-    add_to_hash(h.counts, 8 * h.n);
-    add_to_hash(tree.points.coords, 2 * h.channels * tree.points.stride);
+    add_to_hash(h.colors, 1, h.channels * h.n);
+    add_to_hash(h.counts, 8, h.n);
+    add_to_hash(tree.points.coords, 2, h.channels * tree.points.stride);
     for (size_t i = 0; i < sizeof colors / sizeof *colors; i++) {
         int16_t centroids[KQ_CHANNELS * KQ_MAX_COLORS] = {0};
         const size_t k = cluster(&tree, colors[i], labels, centroids);
@@ -577,6 +585,7 @@ static void check_contract(void)
     require(!kq_cell_counts(codes + 3, 1, 24, cells), "a code of 25 bits is taken");
     require(!kq_cell_counts(twice, 3, 24, cells), "a code is taken twice");
     const uint8_t labels[] = {0, 3, 255, 1};
+    require(kq_is_exact(), "not compiled by the rules of IEEE 754");
     require(kq_are_labels(labels, 4, 256) && kq_are_labels(labels, 2, 4)
                 && !kq_are_labels(labels, 4, 255) && !kq_are_labels(labels, 2, 3),
             "labels are told wrong");

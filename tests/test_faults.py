@@ -584,10 +584,13 @@ OUTPUT = [
          prepare=old("a")),
     Case("half-transparent pixels for a GIF", "a.png -o a.gif", 1,
          "a.gif: this format has one fully transparent colour, and no "
-         "half-transparent. End the name in .png or .webp.",
+         "half-transparent. End the name in .png or .webp, or let each pixel be "
+         "transparent or opaque (--alpha-threshold 128), or flatten them onto a "
+         "ground (--matte white).",
          prepare=puts("a.png", content=lambda: translucent())),
     Case("transparent pixels for a BMP", "a.png -o a.bmp", 1,
-         "a.bmp: this format has no transparency. End the name in .png or .webp.",
+         "a.bmp: this format has no transparency. End the name in .png or .webp, or "
+         "flatten it onto a ground (--matte white).",
          prepare=puts("a.png", content=lambda: translucent())),
 ]  # fmt: skip
 
@@ -775,7 +778,7 @@ RUNS = [
 
 BAD = all_of(puts("a.png", "c.png"), garbage("b.png"))
 NO_B = named(NO_IMAGE, "b.png")
-BOTH = "a.jpg and a.png would both become FILE: use another --ext or --out-dir, …"
+BOTH = "a.jpg and a.png would both become FILE: use --full-names, another --ext or …"
 
 BATCHES = [
     Case("one bad file among good ones", "a.png b.png c.png", 1, NO_B, prepare=BAD,

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "kquant"
 # Each part may import what stands before it, and its own files; parts that stand side
 # by side do not know each other.
 FLOORS = [
-    ["errors", "_kernel", "_typing"],
+    ["errors", "_arithmetic", "_kernel", "_typing"],
     ["checks", "_simd"],
     ["parallel"],
     ["color"],

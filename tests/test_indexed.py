@@ -1,7 +1,9 @@
 """The result: what it says of itself and what it turns into."""
 
+import copy
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import oracle
@@ -72,3 +74,41 @@ def test_the_largest_error_is_that_of_a_pixel_in_srgb(image, options):
     largest = (offsets**2).sum(axis=2).max() ** 0.5
     assert q.max_error_srgb == q.max_error == pytest.approx(largest, rel=1e-12)
     assert q.max_error_in_space is None  # nothing was protected
+
+
+@pytest.mark.parametrize("ending", ["png", "gif", "webp", "tif", "bmp"])
+def test_indices_that_somebody_changed_are_not_saved(tmp_path, ending):
+    q = kquant.quantize(oracle.photo(1), 16)
+    indices = q.indices.copy()
+    indices[0, 0] = 255
+    changed = dataclasses.replace(q, indices=indices)
+    with pytest.raises(kquant.InvalidValueError, match="indices must be below"):
+        changed.save(tmp_path / f"out.{ending}")
+    assert not list(tmp_path.iterdir())
+
+
+def through_pickle(image):
+    return pickle.loads(pickle.dumps(image))
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, through_pickle])
+def test_copies_cannot_be_changed_either(again):
+    q = again(kquant.quantize(oracle.photo(1), 16))
+    assert not q.indices.flags.writeable
+    assert not np.asarray(q.palette).flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("colors", "counts"),
+    [
+        (np.zeros((0, 3), np.uint8), None),
+        (np.zeros((300, 3), np.uint8), None),
+        (np.full((4, 3), 0.5), None),
+        (np.zeros((4, 3), np.uint8), np.ones(3, np.int64)),
+        (np.zeros((4, 3), np.uint8), np.ones(4)),
+    ],
+)
+def test_a_changed_pickle_of_a_palette_is_refused(colors, counts):
+    make, _ = kquant.Palette(["#000"]).__reduce__()
+    with pytest.raises(kquant.KquantError):
+        make(colors, counts, None)

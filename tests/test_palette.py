@@ -178,3 +178,16 @@ def test_it_is_not_what_is_no_palette():
     palette = Palette(COLORS)
     assert palette != COLORS
     assert palette.__eq__(COLORS) is NotImplemented
+
+
+def test_arrays_of_any_layout_make_palettes(tmp_path):
+    image = oracle.photo(1)
+    rows = np.random.default_rng(1).integers(0, 256, (7, 3), np.uint8)
+    expected = kquant.Palette(rows).map(image).indices
+    for array in (np.asfortranarray(rows), rows.repeat(2, axis=1)[:, ::2]):
+        for palette in (kquant.Palette(array), kquant.Palette(array)[:]):
+            assert np.array_equal(palette.map(image).indices, expected)
+    text = "\ufeff" + "".join(f"{bytes(row).hex()}\r" for row in rows.tolist())
+    (tmp_path / "p.hex").write_text(text, encoding="utf-8")
+    loaded = kquant.Palette.load(tmp_path / "p.hex")
+    assert np.array_equal(loaded.map(image).indices, expected)

@@ -27,8 +27,23 @@ def test_results_are_in_order():
         assert workers.run(pow, [(i, 2) for i in range(20)]) == [
             i**2 for i in range(20)
         ]
-        assert kquant_threads()
     assert not kquant_threads()
+
+
+def test_as_many_threads_as_asked_work_at_once():
+    with Workers(3) as workers:
+        together = threading.Barrier(3, timeout=20)
+        workers.run(together.wait, [()] * 3)
+
+
+def test_the_calling_thread_works_where_no_other_can_be_had(monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with Workers(3) as workers:
+        idents = workers.run(threading.get_ident, [()] * 9)
+    assert idents == [threading.get_ident()] * 9
 
 
 def test_one_call_needs_no_thread():
@@ -84,6 +99,121 @@ def test_a_forked_child_works(monkeypatch):
         same = np.array_equal(kquant.quantize(image, 16, threads=2).indices, expected)
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+FORKS = """
+import os, threading, time, numpy, kquant
+image = numpy.random.default_rng(0).integers(0, 256, (1100, 1000, 3), numpy.uint8)
+stop = threading.Event()
+
+def quantize_on():
+    while not stop.is_set():
+        kquant.quantize(image, 16, threads=2, effort="fast")
+
+threads = [threading.Thread(target=quantize_on) for _ in range(2)]
+for thread in threads:
+    thread.start()
+children = []
+for turn in range(6):  # the first ones while kquant is imported
+    time.sleep(0.02 * turn)
+    child = os.fork()
+    if child == 0:
+        kquant.quantize(image[:600], 16, threads=2, effort="fast")
+        os._exit(0)
+    children.append(child)
+end = time.time() + 30
+codes = []
+for child in children:
+    while not (found := os.waitpid(child, os.WNOHANG))[0] and time.time() < end:
+        time.sleep(0.01)
+    codes.append(found)
+    if not found[0]:
+        os.kill(child, 9)
+stop.set()
+print(all(pid and code == 0 for pid, code in codes))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_children_forked_at_any_moment_work():
+    assert in_a_process(FORKS) == "True"
+
+
+OUTLIVES = """
+import threading, time, numpy, kquant
+image = numpy.random.default_rng(0).integers(0, 256, (1200, 1200, 3), numpy.uint8)
+
+def late():
+    time.sleep(0.2)
+    print(len(kquant.quantize(image, 16, threads=2, effort="fast").palette))
+
+threading.Thread(target=late).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_one_finishes():
+    assert in_a_process(OUTLIVES) == "16"
+
+
+def test_a_listener_may_wait_for_another_call():
+    image = oracle.photo(2)
+    heard = []
+
+    def listen(stage, _):
+        heard.append(stage)
+        if len(heard) == 1:
+            thread = threading.Thread(target=kquant.quantize, args=(image, 8))
+            thread.start()
+            thread.join(30)
+            assert not thread.is_alive()
+
+    kquant.quantize(image, 16, threads=1, progress=listen)
+
+
+def test_objects_shared_by_threads_give_what_one_thread_gets():
+    image, other = oracle.photo(3), oracle.photo(4)
+    shared = kquant.Histogram.from_image(image)
+    jobs = [
+        lambda h: np.asarray(kquant.Palette.fit(h, 16)),
+        lambda h: np.asarray(kquant.Palette.fit(h, 9, space="oklab")),
+        lambda h: (h + h).counts,
+        lambda h: kquant.quantize(other, 12, dither=True).indices,
+    ]
+    expected = [job(shared) for job in jobs]
+    fresh = kquant.Histogram.from_image(image)  # nothing of it has been used yet
+    start = threading.Barrier(12, timeout=20)
+
+    def work(i):
+        start.wait()
+        return jobs[i % len(jobs)](fresh)
+
+    with Workers(12) as workers:
+        got = workers.run(work, [(i,) for i in range(12)])
+    for i, found in enumerate(got):
+        assert np.array_equal(found, expected[i % len(jobs)])
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_picture_may_change_while_it_is_read(channels):
+    chance = np.random.default_rng(0)
+    few = chance.integers(0, 4, (90, 90, channels), np.uint8)
+    many = chance.integers(0, 256, few.shape, np.uint8)
+    image, stop = few.copy(), threading.Event()
+
+    def overwrite():
+        while not stop.is_set():
+            image[:] = many
+            image[:] = few
+
+    thread = threading.Thread(target=overwrite)
+    thread.start()
+    try:
+        for _ in range(100):
+            q = kquant.quantize(image, 8, threads=1, effort="fast")
+            assert q.indices.max() < len(q.palette)
+    finally:
+        stop.set()
+        thread.join()
 
 
 # ---- the environment
@@ -217,4 +347,4 @@ def test_ctrl_c_stops_a_long_call_soon_and_leaves_no_thread(delay, noise):
     late = time.perf_counter() - interrupt.at
     timer.join()
     assert not kquant_threads()
-    assert late < 1  # a busy machine; the figure in the docs is measured alone
+    assert late < 3  # a busy machine; the figure in the docs is measured alone

@@ -24,10 +24,14 @@ class Found(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One file to be read and one to be written; ``-`` are stdin and stdout."""
+    """One file to be read and one to be written; ``-`` are stdin and stdout.
+
+    `clash` is another source whose result would have the same name; it is not done.
+    """
 
     source: str
     target: str
+    clash: str | None = None
 
     @property
     def in_place(self) -> bool:
@@ -48,12 +52,15 @@ class Destination(NamedTuple):
         What names end in, instead of the endings of their sources.
     in_place : bool
         Whether each file is replaced by its result.
+    full_names : bool
+        Whether names keep the endings of their sources, so that no two are the same.
     """
 
     output: str | None = None
     out_dir: str | None = None
     ext: str | None = None
     in_place: bool = False
+    full_names: bool = False
 
 
 def find_inputs(names: list[str], *, recursive: bool) -> list[Found]:
@@ -123,13 +130,13 @@ def choose_targets(found: list[Found], destination: Destination) -> list[Job]:
         raise UsageError(
             f"--ext must end like -kq.png or .png, got {destination.ext!r}"
         )
-    jobs = [
-        Job(one.path, _target(one, destination))
-        for one in found
-        if not (one.walked and _is_result(one.path, destination))
+    if destination.full_names and (destination.output or destination.in_place):
+        raise UsageError("--full-names has no effect with -o or -i: leave it out")
+    found = [
+        one for one in found if not (one.walked and _is_result(one.path, destination))
     ]
-    _check_conflicts(jobs)
-    return jobs
+    jobs = [Job(one.path, _target(one, destination)) for one in found]
+    return _without_conflicts(jobs, {one.path for one in found if one.walked})
 
 
 def _is_result(path: str, destination: Destination) -> bool:
@@ -148,33 +155,47 @@ def _target(one: Found, destination: Destination) -> str:
     if one.path == STREAM or destination.in_place:
         return one.path
     if destination.out_dir is None:
-        return os.path.splitext(one.path)[0] + (destination.ext or BESIDE)
+        return _stem(one.path, destination) + (destination.ext or BESIDE)
     relative = os.path.relpath(one.path, one.root or os.curdir)
     if relative.startswith(os.pardir):
         relative = os.path.basename(one.path)
-    stem = os.path.splitext(relative)[0]
+    stem = _stem(relative, destination)
     return os.path.join(destination.out_dir, stem + (destination.ext or APART))
+
+
+def _stem(path: str, destination: Destination) -> str:
+    return path if destination.full_names else os.path.splitext(path)[0]
 
 
 def _key(path: str) -> str:
     return path if path == STREAM else os.path.normcase(os.path.realpath(path))
 
 
-def _check_conflicts(jobs: list[Job]) -> None:
+def _without_conflicts(jobs: list[Job], walked: set[str]) -> list[Job]:
+    """Mark jobs whose results would have one name, if their files were found.
+
+    Those that were named are refused before anything is done.
+    """
     sources = {_key(job.source): job for job in jobs if job.source != STREAM}
     targets: dict[str, Job] = {}
+    clashes: dict[str, str] = {}
     for job in jobs:
         if job.target == STREAM:
             continue
         key = _key(job.target)
-        if key in targets:
-            raise UsageError(
-                f"{targets[key].source} and {job.source} would both become "
-                f"{job.target}: use another --ext or --out-dir, or one at a time"
-            )
-        targets[key] = job
+        first = targets.setdefault(key, job)
+        if first is not job:
+            if not {first.source, job.source} <= walked:
+                raise UsageError(
+                    f"{first.source} and {job.source} would both become "
+                    f"{job.target}: use --full-names, another --ext or --out-dir, or "
+                    "one at a time"
+                )
+            clashes.setdefault(first.source, job.source)
+            clashes[job.source] = first.source
         if key in sources and not job.in_place:  # which takes --force, of its own
             raise UsageError(
                 f"the result of {job.source}, {job.target}, is an input too: use "
                 "another --ext or --out-dir"
             )
+    return [job._replace(clash=clashes.get(job.source)) for job in jobs]

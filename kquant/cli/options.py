@@ -225,6 +225,8 @@ GROUPS: Groups = (
         _of("order", "--order", "WORD"),
         _of("transparent_index", "--transparent-index", "WORD"),
         _of("transparent_rgb", "--transparent-rgb", "WORD"),
+        _of("matte", "--matte", "COLOR"),
+        _of("alpha_threshold", "--alpha-threshold", "N", integer),
         _of("seed", "--seed", "N", integer),
     )),
     ("Dithering", (
@@ -244,6 +246,8 @@ GROUPS: Groups = (
         Option("--out-dir", "DIR", "write there, in the same folders", "out_dir",
                common=True),
         Option("--ext", "EXT", "ending of the names that are written (-kq.png)", "ext"),
+        Option("--full-names", "", "names that cannot clash: a.jpg.png for a.jpg",
+               "full_names"),
         Option("-i, --in-place", "", "replace the files, where that makes them smaller",
                "in_place", common=True),
         _of("force", "-f, --force", "", common=True),

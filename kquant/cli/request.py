@@ -181,7 +181,7 @@ def _jobs(values: Values, names: list[str]) -> list[Job]:
     _explain_names(values, names)
     found = find_inputs(names, recursive="recursive" in values)
     destination = Destination(
-        **_given(values, ("output", "out_dir", "ext", "in_place"))
+        **_given(values, ("output", "out_dir", "ext", "in_place", "full_names"))
     )
     jobs = choose_targets(found, destination)
     if not jobs:

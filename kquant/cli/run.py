@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from io import BytesIO
 
 from .._palette import Palette, fit_palette
+from ..color.ground import on_ground
 from ..color.histogram import Histogram
 from ..convert import FileReport, convert
 from ..errors import ImageFileError, KquantError, QualityError
@@ -75,6 +76,8 @@ class Run:
             try:
                 reading = request.settings.reading
                 pixels = read_picture(self._source(job), reading).pixels
+                settings = request.settings
+                pixels = on_ground(pixels, settings.matte, settings.alpha_threshold)
                 return Histogram.from_image(pixels, threads=request.threads_each)
             except (KquantError, MemoryError):
                 return None  # which will be said when it is its turn
@@ -86,6 +89,12 @@ class Run:
         """Quantize one file; whatever goes wrong is its outcome."""
         request = self._request
         try:
+            if job.clash is not None:
+                raise ImageFileError(
+                    job.source,
+                    f"its result, {job.target}, would also be that of {job.clash}",
+                    "Name them after their whole names (--full-names)",
+                )
             need = memory_for(count_pixels_of(self._source(job)))
             report = self._budget.run(need, lambda: self._quantize(job))
         except Exception as error:

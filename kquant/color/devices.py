@@ -12,11 +12,15 @@ from itertools import product
 
 @dataclass(frozen=True)
 class Device:
-    """Colours as hex digits without ``#``, and where they are from."""
+    """Colours as hex digits without ``#``, and where they are from.
+
+    A screen shows what is behind a transparent pixel; paper is there itself.
+    """
 
     written: str
     matched: str | None
     source: str
+    screen: bool = False
 
 
 # Black, white, yellow, red, blue, green and orange of Pimoroni's drivers.
@@ -41,12 +45,14 @@ DEVICES = {
         "0f380f 306230 8bac0f 9bbc0f",
         None,
         "the greens in common use for the screen of the Game Boy (1989)",
+        screen=True,
     ),
     "pico8": Device(
         "000000 1d2b53 7e2553 008751 ab5236 5f574f c2c3c7 fff1e8 "
         "ff004d ffa300 ffec27 00e436 29adff 83769c ff77a8 ffccaa",
         None,
         "PICO-8 User Manual, Lexaloffle: the 16 colours of the system palette",
+        screen=True,
     ),
     "websafe": Device(
         " ".join(
@@ -54,5 +60,6 @@ DEVICES = {
         ),
         None,
         "the 216 colours of six equal steps a channel",
+        screen=True,
     ),
 }

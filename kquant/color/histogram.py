@@ -191,7 +191,7 @@ class Histogram:
         return hash((self._colors.tobytes(), self._counts.tobytes()))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Histogram._ordered, (self._codes, self._colors, self._counts)
+        return Histogram, (self._colors, self._counts)
 
     def __repr__(self) -> str:
         return f"Histogram({len(self)} colors, {self.pixels} pixels)"

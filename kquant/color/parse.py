@@ -89,6 +89,26 @@ def as_locked(colors: Colors | None, most: int) -> U8:
     return locked
 
 
+def as_matte(color: object, name: str = "matte") -> tuple[int, int, int]:
+    """Bring one opaque colour, as text or three numbers, to a tuple.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one, or has alpha.
+    """
+    if not isinstance(color, str | tuple | list | np.ndarray):
+        raise InvalidTypeError(
+            f"{name} must be a colour, as 'white', '#fff' or (255, 255, 255), "
+            f"got {type(color).__name__}"
+        )
+    colors = as_colors([color if isinstance(color, str) else tuple(color)], name)
+    if colors.shape[1] == 4 and colors[0, 3] < 255:
+        raise InvalidValueError(f"{name} must be an opaque colour, got {color!r}")
+    red, green, blue = colors[0, :3].tolist()
+    return red, green, blue
+
+
 def _rows(colors: object, name: str) -> AnyArray:
     """Make an array of a sequence; if some colours have alpha, all get it."""
     try:

@@ -31,14 +31,16 @@ LIST_OF_COLORS = 8
 TAKEN = 1 << 16
 
 
-def as_pixels(image: ImageLike) -> U8:
+def as_pixels(image: ImageLike, rows: int = LIST_OF_COLORS) -> U8:
     """Bring an image into the one form that the rest works on.
 
     Parameters
     ----------
     image : PIL.Image.Image or array_like
-        A Pillow image of any mode, or an array (H, W) or (H, W, 1|2|3|4) of uint8,
+        A Pillow image of any mode, or an array (H, W) or (H, W, 1|3|4) of uint8,
         uint16 or float in 0..1, with any strides.
+    rows : int
+        So many rows of three or four values may be a list of colours.
 
     Returns
     -------
@@ -57,10 +59,10 @@ def as_pixels(image: ImageLike) -> U8:
     KquantWarning
         Of what a Pillow image has and its pixels lose: upright and in sRGB they are.
     """
-    return pixels_of(image)[0]
+    return pixels_of(image, rows)[0]
 
 
-def pixels_of(image: ImageLike) -> tuple[U8, bool]:
+def pixels_of(image: ImageLike, rows: int = LIST_OF_COLORS) -> tuple[U8, bool]:
     """Do what `as_pixels` does; say whether all of the image is in 8 bits."""
     if is_pillow(image):
         from .pillow import meaning_of  # which few calls need
@@ -78,13 +80,14 @@ def pixels_of(image: ImageLike) -> tuple[U8, bool]:
             ) from error
         for note in (*meaning.notes, *frames):
             warn(note)
-        return _array_pixels(meaning.pixels), meaning.exact
+        return array_pixels(meaning.pixels), meaning.exact
     if isinstance(image, str | bytes | os.PathLike):
         raise InvalidTypeError(
             f"image must be a Pillow image or an array, got {type(image).__name__}; "
             "quantize_file() takes paths"
         )
-    if isinstance(image, np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # whose import takes long; else there is none
+    if masked is not None and isinstance(image, masked.MaskedArray):
         raise InvalidTypeError(
             "image must not be a masked array, whose hidden values would count as "
             "pixels: fill it, as image.filled(0), and give weights=~image.mask (of "
@@ -94,18 +97,24 @@ def pixels_of(image: ImageLike) -> tuple[U8, bool]:
         array = np.asarray(image)
     except (ValueError, TypeError) as error:
         raise InvalidTypeError(f"image cannot be made an array: {error}") from None
-    _refuse_other_layouts(array)
-    return _array_pixels(array), True
+    _refuse_other_layouts(array, rows)
+    return array_pixels(array), True
 
 
-def _refuse_other_layouts(array: AnyArray) -> None:
+def _refuse_other_layouts(array: AnyArray, rows: int) -> None:
     """Refuse arrays that are laid out in another way, or that two ways would fit."""
     shape = array.shape
-    if len(shape) == 2 and shape[1] in (3, 4) and shape[0] >= LIST_OF_COLORS:
+    if len(shape) == 2 and shape[1] in (3, 4) and shape[0] >= rows:
         raise InvalidValueError(
             f"image of shape {shape} may be a list of colours or a grey picture "
             f"{shape[1]} pixels wide: for colours give image[:, np.newaxis], or a "
             "Histogram of them; for grey image[..., np.newaxis]"
+        )
+    if len(shape) == 3 and shape[2] == 2:
+        raise InvalidValueError(
+            f"image of shape {shape} has two channels, which may be grey with alpha or "
+            "two bands: for grey with alpha give image[..., [0, 0, 0, 1]], for one of "
+            "two bands image[..., 0]"
         )
     if len(shape) == 3 and shape[0] in (1, 3, 4) and shape[2] > 4:
         raise InvalidValueError(
@@ -147,7 +156,8 @@ def _part_of(module: object, package: str) -> bool:
     return isinstance(module, str) and module.partition(".")[0] == package
 
 
-def _array_pixels(array: AnyArray) -> U8:
+def array_pixels(array: AnyArray) -> U8:
+    """Bring an array whose meaning is known, of 1 to 4 channels, into that form."""
     kind, size = array.dtype.kind, array.dtype.itemsize
     if not (kind in "bf" or (kind == "u" and size <= 2)):
         raise InvalidTypeError(
@@ -158,7 +168,7 @@ def _array_pixels(array: AnyArray) -> U8:
         array.ndim == 3 and array.shape[2] not in range(1, 5)
     ):
         raise InvalidValueError(
-            f"image must be (H, W) or (H, W, 1|2|3|4), got shape {array.shape}"
+            f"image must be (H, W) or (H, W, 1|3|4), got shape {array.shape}"
             f"{_shape_cure(array.shape)}"
         )
     if array.size == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from .. import _kernel
+from .._arithmetic import ARITHMETIC
 
 if TYPE_CHECKING:
     from .._typing import F64, I16, I64, U8
@@ -189,19 +190,17 @@ def _scaled(m: Matrix, unit: float) -> Matrix:
 
 
 def srgb_light() -> list[float]:
-    """Linear light 0..1 of the values 0..255 (IEC 61966-2-1).
-
-    By decimal arithmetic: the pow() of C differs between machines in the last bit.
-    """
+    """Linear light 0..1 of the values 0..255 (IEC 61966-2-1)."""
     light = []
-    for value in range(256):
-        v = Decimal(value) / 255
-        if v <= Decimal("0.04045"):
-            light.append(float(v / Decimal("12.92")))
-        else:
-            light.append(
-                float(((v + Decimal("0.055")) / Decimal("1.055")) ** Decimal("2.4"))
-            )
+    with localcontext(ARITHMETIC):
+        for value in range(256):
+            v = Decimal(value) / 255
+            if v <= Decimal("0.04045"):
+                light.append(float(v / Decimal("12.92")))
+            else:
+                light.append(
+                    float(((v + Decimal("0.055")) / Decimal("1.055")) ** Decimal("2.4"))
+                )
     return light
 
 

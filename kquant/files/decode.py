@@ -18,7 +18,7 @@ from .. import checks
 from ..checks import MAX_COLORS
 from ..color.chunks import SIGNATURE
 from ..color.pillow import encoding_of, layout_of_image, meaning_of, shown
-from ..color.pixels import as_pixels, image_palette, warn
+from ..color.pixels import array_pixels, image_palette, warn
 from ..errors import IgnoringDamage, ImageFileError, InvalidValueError, is_memory
 from .beside import resolution_of, sensible
 from .clean import cleaned_png
@@ -158,7 +158,7 @@ def read_picture(source: Source, options: ReadOptions = DEFAULT) -> Picture:
     with _opened(source) as (name, file, size):
         found = _decode(name, file, options)
         meaning, notes = found.meaning, tuple(found.notes)
-        pixels = as_pixels(meaning.pixels)
+        pixels = array_pixels(meaning.pixels)
         metadata = read_metadata(file)
         if found.image is not None:
             add_pixel_shape(metadata, found.image.info)
@@ -203,7 +203,7 @@ def read_palette(source: Source) -> U8:
             warn(f"{name}: {note}")
         image = found.image
         if image is None or image.mode not in ("P", "PA"):
-            return _swatches(name, as_pixels(found.meaning.pixels))
+            return _swatches(name, array_pixels(found.meaning.pixels))
         entries = image_palette(image)
         strip = Image.fromarray(entries[np.newaxis])  # its colours mean the same
         info = {key: image.info[key] for key in COLOR if key in image.info}
@@ -284,33 +284,53 @@ def source_name(source: Source) -> PathLike:
 
 
 class _TruncationSwitch:
-    """Pillow's switch for truncated files, which is one for the whole process.
+    """Stands in for Pillow's switch for truncated files while any is read.
 
-    Those who read strictly can read at the same time, and so can those who do not,
-    but not both.
+    That is one for the whole process. This one answers each of our threads by what it
+    asked for, and everybody else as the switch that it took the place of.
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._readers = 0
-        self._lenient = False
+        self._lock = threading.Lock()  # held for the moment of a change alone
+        self._lenient: dict[int, bool] = {}  # by thread
+        self._before = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Go on without the threads that a forked child has not."""
+        self._lock = threading.Lock()
+        self._lenient.clear()
+        found: object = ImageFile.LOAD_TRUNCATED_IMAGES
+        if found is self:
+            ImageFile.LOAD_TRUNCATED_IMAGES = self._before
+
+    def __bool__(self) -> bool:
+        return self._lenient.get(threading.get_ident(), bool(self._before))
 
     @contextlib.contextmanager
     def set(self, lenient: bool) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(
-                lambda: not self._readers or self._lenient is lenient
-            )
-            self._readers, self._lenient = self._readers + 1, lenient
-            ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+        thread = threading.get_ident()
+        outer = self._lenient.get(thread)
+        self._set(thread, lenient)
         try:
             yield
         finally:
-            with self._changed:
-                self._readers -= 1
-                if not self._readers:
-                    ImageFile.LOAD_TRUNCATED_IMAGES = False
-                self._changed.notify_all()
+            self._set(thread, outer)
+
+    def _set(self, thread: int, lenient: bool | None) -> None:
+        with self._lock:
+            if lenient is None:
+                del self._lenient[thread]
+            else:
+                self._lenient[thread] = lenient
+            found: object = ImageFile.LOAD_TRUNCATED_IMAGES
+            ours = found is self
+            if self._lenient and not ours:
+                self._before = ImageFile.LOAD_TRUNCATED_IMAGES
+                ImageFile.LOAD_TRUNCATED_IMAGES = self  # type: ignore[assignment]
+            elif ours and not self._lenient:
+                ImageFile.LOAD_TRUNCATED_IMAGES = self._before
 
 
 _truncation = _TruncationSwitch()
@@ -497,7 +517,7 @@ def _load(
     else:
         with listening() as lines:
             meaning = meaning_of(image, keep_profile=keep)
-        if lines and not ImageFile.LOAD_TRUNCATED_IMAGES:
+        if lines and not _truncation:
             raise _DamagedError(lines[0].rstrip("."))
     return _Found(meaning, resolution_of(image), [*said, *meaning.notes], image)
 

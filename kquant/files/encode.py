@@ -54,9 +54,17 @@ def encode(
     Raises
     ------
     ImageFileError
-        If that format cannot hold the transparency.
+        If that format cannot hold the transparency, or so many pixels on a side.
     """
     suffix = check_format(path)
+    height, width = content.indices.shape
+    if max(height, width) > (most := LONGEST.get(suffix, 2**31 - 1)):
+        raise ImageFileError(
+            path,
+            f"{width:,} x {height:,} pixels; this format has at most {most:,} on a "
+            "side",
+            "End the name in .png",
+        )
     if suffix == ".png":
         return png(content, options, workers)
     if options.depth not in DEPTHS_OF.get(suffix, (None, 8)):
@@ -95,21 +103,14 @@ def _alpha_entry(path: PathLike, content: Content) -> int | None:
         raise ImageFileError(
             path,
             "this format has one fully transparent colour, and no half-transparent",
-            "End the name in .png or .webp",
+            "End the name in .png or .webp, or let each pixel be transparent or opaque "
+            "(--alpha-threshold 128), or flatten them onto a ground (--matte white)",
         )
     return int(entries[0]) if len(entries) else None
 
 
 def _saved(path: PathLike, image: Image.Image, name: str, **options: Any) -> bytes:
     """Let Pillow write it, whose encoders say little of what goes wrong."""
-    most = MOST_ACROSS[name]
-    if max(image.size) > most:
-        raise ImageFileError(
-            path,
-            f"this format has at most {most:,} pixels across and down, and the image "
-            f"is {image.width:,} x {image.height:,}",
-            "End the name in .png",
-        )
     for last in (False, True):  # as encoders do not say that memory was short
         file = BytesIO()
         try:
@@ -152,7 +153,10 @@ def _webp(path: PathLike, content: Content, options: WriteOptions) -> bytes:
 def _refuse_alpha(path: PathLike, content: Content) -> None:
     if content.colors.shape[1] == 4 and (content.colors[:, 3] < 255).any():
         raise ImageFileError(
-            path, "this format has no transparency", "End the name in .png or .webp"
+            path,
+            "this format has no transparency",
+            "End the name in .png or .webp, or flatten it onto a ground "
+            "(--matte white)",
         )
 
 
@@ -200,8 +204,6 @@ def _bmp(path: PathLike, content: Content, options: WriteOptions) -> bytes:
     )  # fmt: skip
 
 
-MOST_ACROSS = {"GIF": 65_535, "WEBP": 16_383, "TIFF": (1 << 31) - 1}
-
 OTHERS: dict[str, Callable[[PathLike, Content, WriteOptions], bytes]] = {
     ".gif": _gif,
     ".webp": _webp,
@@ -210,6 +212,9 @@ OTHERS: dict[str, Callable[[PathLike, Content, WriteOptions], bytes]] = {
     ".bmp": _bmp,
 }
 SUFFIXES = (".png", *OTHERS)
+
+# The most pixels on a side; others have 31 bits for it.
+LONGEST = {".gif": 65_535, ".webp": 16_383}
 
 # Bits a pixel that may be asked for; of other formats 8, which they have anyway.
 DEPTHS_OF = {".bmp": (None, 1, 4, 8)}

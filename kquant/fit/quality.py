@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from decimal import Decimal, localcontext
 
 from .. import checks
+from .._arithmetic import ARITHMETIC
 from ..errors import InvalidTypeError, InvalidValueError
 
 # The PSNR in dB that a quality stands for, in straight lines between these: what
@@ -34,13 +36,25 @@ def quality_of(psnr: float) -> int:
 
 
 def mse_of(psnr: float) -> float:
-    """Mean squared error, summed over the channels, of a PSNR in dB."""
-    return PEAK / 10 ** (psnr / 10) if psnr < math.inf else 0.0
+    """Mean squared error, summed over the channels, that just reaches a PSNR in dB.
+
+    That is the largest whose PSNR, rounded to a float as `psnr_at` does, is no less:
+    so what a result has reached can be asked for again.
+    """
+    if psnr == math.inf:
+        return 0.0
+    with localcontext(ARITHMETIC):
+        below = Decimal(math.nextafter(psnr, -math.inf))
+        edge = (Decimal(psnr) + below) / 2
+        return float(PEAK / Decimal(10) ** (edge / 10))
 
 
 def psnr_at(mse: float) -> float:
     """PSNR in dB of a mean squared error, summed over the channels."""
-    return 10 * math.log10(PEAK / mse) if mse > 0 else math.inf
+    if mse <= 0:
+        return math.inf
+    with localcontext(ARITHMETIC):
+        return float(10 * (PEAK / Decimal(mse)).log10())
 
 
 def parse_quality(quality: object) -> tuple[int, int]:

@@ -14,25 +14,30 @@ void kq_pixel_codes(const kq_image *image, uint32_t *codes)
     }
 }
 
-/* The image is looked at once, since it is the caller's and may change meanwhile: with
-the codes of another picture, the second round would write beyond its buckets. */
-void kq_bucket_sort(const kq_image *image, uint32_t *codes, uint32_t *bounds,
-                    uint16_t *low)
+/* The image is looked at twice, and is the caller's: it may change in between. A bucket
+that then gets more than was counted runs into the next one, but never beyond the last:
+what comes out is of no picture that there was, and harmless. */
+void kq_bucket_sort(const kq_image *image, uint32_t *bounds, uint16_t *low)
 {
     const size_t pixels = image->height * image->width;
     uint32_t next[KQ_BUCKETS];
     memset(bounds, 0, (KQ_BUCKETS + 1) * sizeof *bounds);
-    for (size_t y = 0, i = 0; y < image->height; y++) {
+    for (size_t y = 0; y < image->height; y++) {
         const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
-        for (size_t x = 0; x < image->width; x++, pixel += image->pixel) {
-            codes[i] = pixel_code(image, pixel);
-            bounds[codes[i++] / KQ_BUCKETS + 1]++;
-        }
+        for (size_t x = 0; x < image->width; x++, pixel += image->pixel)
+            bounds[pixel_code(image, pixel) / KQ_BUCKETS + 1]++;
     }
     for (size_t bucket = 0; bucket < KQ_BUCKETS; bucket++)
         bounds[bucket + 1] += next[bucket] = bounds[bucket];
-    for (size_t i = 0; i < pixels; i++)
-        low[next[codes[i] / KQ_BUCKETS]++] = (uint16_t)(codes[i] % KQ_BUCKETS);
+    for (size_t y = 0; y < image->height; y++) {
+        const uint8_t *pixel = image->data + (ptrdiff_t)y * image->row;
+        for (size_t x = 0; x < image->width; x++, pixel += image->pixel) {
+            const uint32_t code = pixel_code(image, pixel);
+            uint32_t *at = &next[code / KQ_BUCKETS];
+            if (*at < pixels)
+                low[(*at)++] = (uint16_t)(code % KQ_BUCKETS);
+        }
+    }
 }
 
 /* What every lower half of a code gives to a colour; the upper half gives the rest. */

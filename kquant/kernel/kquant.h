@@ -58,7 +58,7 @@ A whole run, which tests/kernel_check.sh compiles from here and runs:
         static uint8_t colors[N * KQ_RGB];
         static int64_t counts[N];
         const kq_image image = {pixels, H, W, KQ_RGB, KQ_RGB * W, KQ_RGB, 1};
-        kq_bucket_sort(&image, codes, bounds, low);
+        kq_bucket_sort(&image, bounds, low);
         const kq_buckets part = {low, bounds};
         const size_t n =
             kq_count_colors(&part, 1, 0, KQ_BUCKETS, codes, colors, counts);
@@ -109,8 +109,16 @@ A whole run, which tests/kernel_check.sh compiles from here and runs:
 #ifndef KQUANT_H
 #define KQUANT_H
 
+#include <float.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The same bytes on every machine need sums that are added and rounded as written. */
+#if defined(__FAST_MATH__) || defined(_M_FP_FAST)
+#error "kquant cannot be compiled with -ffast-math, -Ofast or /fp:fast: leave it out"
+#elif FLT_EVAL_METHOD != 0
+#error "kquant needs doubles that are rounded after each operation: use -mfpmath=sse"
+#endif
 
 #define KQ_RGB 3             // bytes of an opaque colour
 #define KQ_CHANNELS 4        // coordinates of a centroid; the fourth is for alpha
@@ -192,9 +200,9 @@ typedef struct {
 } kq_buckets;
 
 /* Sort an image of less than 2^32 pixels into buckets: low[height * width], bounds
-[KQ_BUCKETS + 1]. codes[height * width] is scratch. */
-void kq_bucket_sort(const kq_image *image, uint32_t *codes, uint32_t *bounds,
-                    uint16_t *low);
+[KQ_BUCKETS + 1]. If the image changes meanwhile, so does what comes out, and not all of
+`low` need be written. */
+void kq_bucket_sort(const kq_image *image, uint32_t *bounds, uint16_t *low);
 
 /* Count the distinct colours of the buckets first..last-1 of parts[count]. Writes
 codes[n], colors[n][3] and counts[n] in Morton order, n at most the pixels of these
@@ -543,6 +551,10 @@ void kq_ordered(const kq_picture *picture, const uint32_t *mixes, size_t first,
 
 The contract, as far as values are concerned, for callers who cannot be sure: the
 functions above go by these values when they index, divide or add. */
+
+/* Whether this build adds, multiplies and divides as IEEE 754 says. Some flags that
+change that show in no macro. */
+int kq_is_exact(void);
 
 /* Are all labels[n] below k? */
 int kq_are_labels(const uint8_t *labels, size_t n, size_t k);

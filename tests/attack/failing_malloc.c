@@ -5,7 +5,8 @@
  * are smaller, as most of Python's own, are neither counted nor failed.
  *
  * NumPy crashes where it lacks the memory for a buffer between two arrays, of some
- * kilobytes. After tell_crashes() such a process ends with the exit code 77.
+ * kilobytes, and libjpeg where it lacks that for its tables. After tell_crashes() a
+ * process that crashes outside of the kernel ends with the exit code 77.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -95,20 +96,18 @@ void *mmap(void *place, size_t size, int rights, int flags, int file, off_t offs
     return (void *)syscall(SYS_mmap, place, size, rights, flags, file, offset);
 }
 
-/* Whether a crash happened in NumPy, also in what it called of Python or of libc. */
+/* Tell crashes of the kernel from those of NumPy, Pillow and Python. */
 static void on_crash(int number)
 {
     void *frames[32];
-    int count = backtrace(frames, 32);
+    int count = backtrace(frames, 32), ours = 0;
     for (int i = 0; i < count; i++) {
         Dl_info in;
-        if (!dladdr(frames[i], &in) || !in.dli_fname)
-            continue;
-        if (strstr(in.dli_fname, "_multiarray_umath"))
-            _exit(77);
-        if (strstr(in.dli_fname, "_kernel"))
-            break;
+        if (dladdr(frames[i], &in) && in.dli_fname)
+            ours |= strstr(in.dli_fname, "_kernel.") != NULL;
     }
+    if (!ours)
+        _exit(77);
     signal(number, SIG_DFL);
     raise(number);
 }

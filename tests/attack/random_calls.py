@@ -91,7 +91,7 @@ def options_of(image, chance):
         "seed": int(chance.integers(0, 5)),
     }
     if chance.random() < 0.2:
-        channels = int(chance.choice([3, image.shape[2]]))
+        channels = image.shape[2]  # an opaque palette has transparency flattened
         entries = chance.integers(0, 256, (int(chance.integers(1, 257)), channels))
         return {"palette": entries, "space": options["space"], "threads": 1}
     if chance.random() < 0.2:

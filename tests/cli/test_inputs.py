@@ -108,6 +108,20 @@ def test_mirrored_names_stay_within_the_directory():
         assert inside.startswith(os.path.realpath("out") + os.sep)
 
 
+def test_found_files_of_one_name_do_not_stop_the_others():
+    save("t/logo.png", "t/logo.jpg", "t/other.png")
+    found = find_inputs(["t"], recursive=True)
+    made = choose_targets(found, Destination(out_dir="out"))
+    assert [(job.source, job.clash) for job in made] == [
+        ("t/logo.jpg", "t/logo.png"), ("t/logo.png", "t/logo.jpg"),
+        ("t/other.png", None),
+    ]  # fmt: skip
+    whole = jobs(["t"], recursive=True, out_dir="out", full_names=True)
+    assert [target for _, target in whole] == [
+        "out/logo.jpg.png", "out/logo.png.png", "out/other.png.png",
+    ]  # fmt: skip
+
+
 def test_what_an_earlier_run_left_in_a_directory_is_no_input():
     save("t/a.png", "t/a-kq.png", "t/out/a.png")
     assert [source for source, _ in jobs(["t"], recursive=True)] == [

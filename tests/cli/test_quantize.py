@@ -20,6 +20,8 @@ OPTIONS = {
     "--protect": {"max_error": 40}, "--protect 9": {"max_error": 9},
     "--protect-pixels 3 --protect=1": {"protect_pixels": 3, "max_error": 1},
     "--transparent-rgb keep": {"transparent_rgb": "keep"},
+    "--matte #fff": {"matte": "#fff"}, "--matte=red": {"matte": "red"},
+    "--alpha-threshold 9": {"alpha_threshold": 9},
     "-Q 60-80": {"quality": "60-80"}, "--quality=-80": {"quality": "-80"},
     "--min-psnr 30": {"min_psnr": 30}, "--max-mse 9": {"max_mse": 9},
     "--max-bytes 1.5k": {"max_bytes": 1500}, "--bits 5,6,5": {"bits": (5, 6, 5)},

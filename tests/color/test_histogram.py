@@ -157,13 +157,21 @@ def test_it_cannot_be_changed():
 
 def test_a_histogram_that_came_from_anywhere_is_checked():
     good = Histogram([[1, 2, 3], [200, 2, 3]], [1, 1])
-    parts = [part.copy() for part in good.__reduce__()[1]]
+    parts = [part.copy() for part in (good.codes, good.colors, good.counts)]
     bad = Histogram._ordered(parts[0][::-1].copy(), *parts[1:])
     with pytest.raises(ValueError, match="kernel: codes"):
         kquant.Palette.fit(bad, 1)
     bad = Histogram._ordered(*parts[:2], parts[2] - 1)
     with pytest.raises(ValueError, match=r"kernel: .*weights"):
         kquant.Palette.fit(bad, 1)
+
+
+def test_a_changed_pickle_is_checked():
+    make, (colors, counts) = Histogram([[1, 2, 3], [200, 2, 3]], [1, 1]).__reduce__()
+    assert make(colors[::-1], counts) == Histogram(colors, counts)
+    for wrong in ((colors, counts - 1), (colors[:1], counts), (colors * 1.5, counts)):
+        with pytest.raises(kquant.KquantError, match=r"colors|counts"):
+            make(*wrong)
 
 
 def test_threads_that_share_a_histogram_get_the_same_cells():

@@ -28,7 +28,7 @@ SCALED = np.repeat(np.rint(UINT16 / 257).astype(np.uint8)[:, :, np.newaxis], 3, 
         (RGB, RGB),
         (GREY, GREY3),
         (GREY[..., None], GREY3),
-        (np.dstack([GREY, OPAQUE]), GREY3),
+        (np.dstack([GREY, OPAQUE])[..., [0, 0, 0, 1]], GREY3),
         (np.dstack([RGB, OPAQUE]), RGB),
         (GREY > 100, np.where(GREY3 > 100, 255, 0)),
         (RGB.tolist(), None),  # a list has no bytes
@@ -160,8 +160,25 @@ def test_alpha_of_pillow_images_becomes_what_pillow_says(mode):
 
 def test_alpha_of_arrays_is_kept():
     assert np.array_equal(as_pixels(np.dstack([RGB, OPAQUE - 1]))[..., :3], RGB)
-    pixels = as_pixels(np.dstack([GREY, OPAQUE - 1]))
+    pixels = as_pixels(np.dstack([GREY, OPAQUE - 1])[..., [0, 0, 0, 1]])
     assert np.array_equal(pixels, np.dstack([GREY, GREY, GREY, OPAQUE - 1]))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, float])
+def test_two_channels_may_be_anything(dtype):
+    array = np.dstack([GREY, OPAQUE - 1]).astype(dtype)
+    with pytest.raises(kquant.InvalidValueError, match="grey with alpha or two bands"):
+        kquant.quantize(array / 255 if dtype is float else array, 8)
+    image = Image.fromarray(np.dstack([GREY, OPAQUE - 1]))  # of mode LA: it is said
+    assert as_pixels(image).shape == (30, 40, 4)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 8, 500])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_list_of_colors_is_no_picture_to_fit_a_palette_to(rows, channels):
+    colors = np.arange(rows * channels, dtype=np.uint8).reshape(rows, channels)
+    with pytest.raises(kquant.InvalidValueError, match="list of colours"):
+        kquant.Palette.fit(colors, 8)
 
 
 def test_a_transparent_color_of_a_palette_is_seen():

@@ -1,5 +1,7 @@
 """Colour spaces: against coloraide, and law 1 in each of them."""
 
+import decimal
+
 import numpy as np
 import oracle
 import pytest
@@ -135,3 +137,13 @@ def test_grey_stays_grey(name, alpha):
             image = np.dstack([image, oracle.photo(seed)[..., 1]])
         palette = np.asarray(kquant.quantize(image, colors, space=name).palette)
         assert np.ptp(palette[:, :3].astype(int), axis=1).max() == 0
+
+
+@pytest.mark.parametrize("space", ["linear", "oklab", "lab"])
+def test_the_decimal_context_of_the_caller_does_not_count(space):
+    expected = get_space(space).entries(oracle.photo(1)[0])
+    get_space.cache_clear()
+    with decimal.localcontext(decimal.Context(prec=3, traps=[decimal.Inexact])):
+        found = get_space(space).entries(oracle.photo(1)[0])
+    get_space.cache_clear()
+    assert np.array_equal(found, expected)

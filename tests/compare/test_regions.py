@@ -120,6 +120,7 @@ CALLS = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:its transparent pixels:kquant.KquantWarning")
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("form", ["RGB", "RGBA", "grey"])
 def test_overwriting_the_image_changes_nothing(image, name, form):

@@ -209,6 +209,16 @@ def test_to_allow_it_for_one_call_is_not_to_allow_it_for_others(tmp_path):
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
 
+def test_the_switch_of_the_caller_stays_and_does_not_count(tmp_path, monkeypatch):
+    Image.fromarray(oracle.photo(1, 300, 300)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[: len(content) // 2])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(kquant.ImageFileError):
+        read_picture(tmp_path / "a.png", ReadOptions())
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
 def test_the_limit_of_pixels_is_for_one_call(tmp_path, monkeypatch):
     path = tmp_path / "big.png"
     Image.fromarray(RGB).save(path)  # 1200 pixels

@@ -114,3 +114,15 @@ def test_tiff_has_the_resolution_and_the_profile():
     tiff = encoded(q, "a.tif", dpi=(72.0, 300.0), strip=True)
     with Image.open(io.BytesIO(tiff)) as image:
         assert image.info["dpi"] == (1, 1)  # as Pillow writes none
+
+
+@pytest.mark.parametrize(("ending", "most"), [(".gif", 65_535), (".webp", 16_383)])
+def test_a_side_that_the_format_cannot_hold_is_refused(tmp_path, ending, most):
+    if ending == ".webp" and not features.check("webp"):
+        pytest.skip("this Pillow was built without WebP")
+    for shape in ((1, most + 1), (most + 1, 1)):
+        long = kquant.quantize(np.zeros((*shape, 3), np.uint8), 2)
+        with pytest.raises(kquant.ImageFileError, match=rf"at most {most:,} on a side"):
+            long.save(tmp_path / f"a{ending}")
+        assert not list(tmp_path.iterdir())
+    kquant.quantize(np.zeros((1, most, 3), np.uint8), 2).save(tmp_path / f"a{ending}")

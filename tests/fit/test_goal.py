@@ -279,3 +279,18 @@ def test_nor_does_a_call_find_fewer(still_life, monkeypatch):
         fit = max(n for n in sizes if sizes[n] <= limit)
         assert len(report.image.palette) == fit
         assert report.bytes_after == sizes[fit] <= limit
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_was_reached_can_be_asked_for(seed):
+    image = oracle.photo(seed)
+    q = kquant.quantize(image, 12, effort="fast", seed=seed)
+    assert kquant.quantize(image, 12, max_mse=q.mse).mse <= q.mse
+    assert kquant.quantize(image, 12, min_psnr=q.psnr).psnr >= q.psnr
+
+
+def test_a_psnr_that_no_number_can_hold_the_error_of_is_lossless():
+    image = oracle.photo(1)[:4, :4]
+    assert kquant.quantize(image, 256, min_psnr=1e9).lossless
+    with pytest.raises(kquant.QualityError):
+        kquant.quantize(image, 2, min_psnr=1e9)
