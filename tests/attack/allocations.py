@@ -188,7 +188,8 @@ def _of_reading(folder):
 
 
 def _of_files(folder):
-    source = folder / "0.png"
+    source = folder / "plain.png"  # without a profile
+    Image.fromarray(oracle.photo(5, 20, 30)).save(source)
     found = {}
     for suffix in (".png", ".webp"):
         target = folder / f"result{suffix}"
@@ -201,7 +202,7 @@ def _of_files(folder):
                 target.unlink(missing_ok=True)
 
         def by_command_line(target=target):
-            arguments = [str(source), "-o", str(target), "-k8", "--threads=1"]
+            arguments = [str(source), "-o", str(target), "-k8", "--threads=1", "-q"]
             try:
                 code = cli.main(arguments)
                 if code == 1 and not target.exists():

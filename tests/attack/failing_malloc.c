@@ -99,6 +99,9 @@ void *mmap(void *place, size_t size, int rights, int flags, int file, off_t offs
 /* Tell crashes of the kernel from those of NumPy, Pillow and Python. */
 static void on_crash(int number)
 {
+    static int before;
+    if (before++) /* there is no way back from where others jumped to */
+        _exit(77);
     void *frames[32];
     int count = backtrace(frames, 32), ours = 0;
     for (int i = 0; i < count; i++) {
@@ -116,5 +119,6 @@ void tell_crashes(void)
 {
     void *frame;
     backtrace(&frame, 1); /* loads what it needs */
-    signal(SIGSEGV, on_crash);
+    struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_NODEFER};
+    sigaction(SIGSEGV, &action, NULL);
 }
