@@ -105,7 +105,7 @@ def test_alpha_is_trimmed_after_the_last_entry_that_is_not_opaque():
     palette = ["#112233ff", "#445566", "#77889980", "#aabbcc", "#ddeeffff"]
     q = kquant.Palette(palette).map(SPRITE)
     assert chunks(encoded(q))[b"tRNS"] == bytes([255, 255, 128])
-    opaque = kquant.Palette(["#112233ff", "#445566"]).map(SPRITE)
+    opaque = kquant.Palette(["#112233ff", "#445566"]).map(SPRITE, matte="white")
     assert b"tRNS" not in chunks(encoded(opaque))
 
 
