@@ -11,13 +11,13 @@ import numpy as np
 
 from .checks import MAX_COLORS
 from .color.devices import DEVICES
-from .color.ground import HALF, WHITE, cut, flattened, on_ground
+from .color.ground import HALF, WHITE, Ground
 from .color.histogram import Histogram, as_weights, count_pixels, weigh_pixels
 from .color.parse import as_colors, with_channels
 from .color.pixels import as_pixels, pixels_of, warn
 from .color.space import get_space
 from .errors import InvalidValueError, NamingMemory
-from .fit.clusters import nearest
+from .fit.clusters import nearest, nearest_apart
 from .fit.protect import solve_protected
 from .indexed import IndexedImage
 
@@ -88,6 +88,8 @@ class Palette(Sequence["Color"]):
                     f"got {inks.shape}"
                 )
         self._set(written, None, inks)
+        if isinstance(colors, Palette):
+            self._screen = colors._screen
 
     @property
     def _has_alpha(self) -> bool:
@@ -428,7 +430,9 @@ class Palette(Sequence["Color"]):
         order = np.asarray(order)
         counts = None if self._counts is None else self._counts[order]
         matched = None if self._matched is None else self._matched[order]
-        return Palette._counted(self._colors[order], counts, matched)
+        palette = Palette._counted(self._colors[order], counts, matched)
+        palette._screen = self._screen
+        return palette
 
     def __iter__(self) -> Iterator[Color]:
         return iter(map(tuple, self._colors.tolist()))
@@ -472,6 +476,10 @@ class Grounded(NamedTuple):
     pixels : (H, W, 3|4) uint8
         As `matte` and `alpha_threshold` say, or as the palette needs them.
     palette : Palette
+    ground : Ground
+        What was done to the pixels.
+    apart : bool
+        Whether opaque pixels must stay so: see `nearest_apart`.
     grows : bool
         Whether the palette gets an entry for the transparent pixels, all others being
         opaque, as all its own entries are.
@@ -481,6 +489,8 @@ class Grounded(NamedTuple):
 
     pixels: U8
     palette: Palette
+    ground: Ground = Ground()
+    apart: bool = False
     grows: bool = False
     note: str | None = None
 
@@ -488,22 +498,38 @@ class Grounded(NamedTuple):
     def of(cls, pixels: U8, palette: Palette, settings: Settings) -> Grounded:
         """Bring transparency and a palette that may have none of it together."""
         threshold = settings.alpha_threshold
-        pixels = on_ground(pixels, settings.matte, threshold)
+        apart = threshold is not None
+        pixels, ground = Ground().put(pixels, settings.matte, threshold)
         if pixels.shape[2] == 3 or palette._has_alpha:
-            return cls(pixels, palette)
-        asked = threshold is not None and palette._screen is not False
-        if (asked or palette._screen) and len(palette) < MAX_COLORS:
+            return cls(pixels, palette, ground, apart)
+        asked = apart and palette._screen is not False
+        most = MAX_COLORS if settings.depth is None else 1 << settings.depth
+        if (asked or palette._screen) and len(palette) < most:
             if asked:
-                return cls(pixels, palette, True)
-            return cls(cut(pixels, HALF), palette, True, CUT)
-        note = FLATTENED if palette._screen is False else FLATTENED + ELSE_CUT
-        return cls(flattened(pixels, WHITE), palette, False, note)
+                return cls(pixels, palette, ground, apart, True)
+            pixels, ground = ground.put(pixels, None, HALF)
+            grows = pixels.shape[2] == 4
+            note = CUT if grows else ROUNDED
+            return cls(pixels, palette, ground, apart, grows, note)
+        return cls.flat(pixels, palette, settings, ground)
+
+    @classmethod
+    def flat(
+        cls, pixels: U8, palette: Palette, settings: Settings, ground: Ground
+    ) -> Grounded:
+        """Flatten what is left of transparency, where the palette cannot have any."""
+        pixels, ground = ground.put(pixels, settings.matte or WHITE, None)
+        note = FLATTENED if settings.matte is None else ON_MATTE
+        if settings.alpha_threshold is None and palette._screen is None:
+            note += ELSE_CUT
+        return cls(pixels, palette, ground, note=note)
 
     def map(self, space: Space, dither: Dither, workers: Workers) -> IndexedImage:
         """Give the pixels the nearest entries of the palette, or dither."""
-        pixels, palette, grows, _ = self
+        pixels, palette, ground, apart, grows, _ = self
         if not grows:
-            return map_pixels(pixels, palette, space, dither, workers)
+            mapped = map_pixels(pixels, palette, space, dither, workers, apart=apart)
+            return replace(mapped, _ground=ground)
         # Opaque pixels have no business with the transparent entry, near or not, and
         # transparent ones cause no errors that would be diffused.
         clear = pixels[..., 3] == 0
@@ -520,6 +546,7 @@ class Grounded(NamedTuple):
             indices=indices,
             palette=palette._with_transparent(counts.astype(np.int64)),
             distinct=mapped.distinct + filled,
+            _ground=ground,
         )
 
 
@@ -527,6 +554,14 @@ CUT = (
     "its transparent pixels got an entry of their own beside the palette, and "
     f"half-transparent ones are opaque from alpha {HALF} on: alpha_threshold "
     "(--alpha-threshold) says otherwise, matte (--matte) flattens them"
+)
+ROUNDED = (
+    f"its half-transparent pixels are opaque, as all have an alpha of {HALF} or more: "
+    "alpha_threshold (--alpha-threshold) says otherwise, matte (--matte) flattens them"
+)
+ON_MATTE = (
+    "its fully transparent pixels were flattened onto the matte too, as the palette "
+    "has no transparency"
 )
 FLATTENED = (
     "its transparency was flattened onto white, as the palette has none: matte "
@@ -539,17 +574,29 @@ ELSE_CUT = (
 
 
 def map_pixels(
-    pixels: U8, palette: Palette, space: Space, dither: Dither, workers: Workers
+    pixels: U8,
+    palette: Palette,
+    space: Space,
+    dither: Dither,
+    workers: Workers,
+    *,
+    apart: bool = False,
 ) -> IndexedImage:
-    """Give (H, W, 3|4) uint8 pixels the nearest entries of a palette."""
+    """Give (H, W, 3|4) uint8 pixels the nearest entries of a palette.
+
+    With `apart`, opaque pixels get no transparent entry: see `nearest_apart`.
+    """
     channels = max(pixels.shape[2], palette.matched.shape[1])
     pixels = with_channels(pixels, channels)
     histogram = count_pixels(pixels, workers)
     matched = with_channels(palette.matched, channels)
-    clusters, found = nearest(histogram, matched, space, workers)
+    find = nearest_apart if apart else nearest
+    clusters, found = find(histogram, matched, space, workers)
     coords = found if dither else None
     del found  # they are large
-    mapped = index_pixels(pixels, histogram, clusters, space, dither, workers, coords)
+    mapped = index_pixels(
+        pixels, histogram, clusters, space, dither, workers, coords, apart=apart
+    )
     used = Palette._counted(np.asarray(palette), mapped.counts, palette._matched)
     used._screen = palette._screen
     return IndexedImage(

@@ -320,7 +320,9 @@ def _notes_of(
         )
     if not settings.strip:
         resolution = resolution_note(picture.dpi, suffix)
-        hidden = hidden_note(pixels, settings.transparent_rgb)
+        # What a threshold hides was not hidden before; what is flattened hides nothing.
+        clear = picture.pixels if pixels.shape[2] == 4 else pixels
+        hidden = hidden_note(clear, settings.transparent_rgb)
         notes += [note for note in (resolution, hidden) if note is not None]
     if said.lost:
         names = in_words(said.lost)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .color.ground import Ground
 from .color.pixels import is_pillow, taken, warn
 from .compare.regions import Region, worst_region
 from .errors import InvalidValueError, NamingMemory
@@ -77,6 +78,7 @@ class IndexedImage:
     max_error_in_space: float | None = None
     _fixed: bool = field(default=False, kw_only=True)  # the palette must stay as it is
     _exact: bool = field(default=True, kw_only=True)  # the original had no finer values
+    _ground: Ground = field(default=Ground(), kw_only=True)  # of the original
     _beside: Beside | None = field(default=None, kw_only=True)  # what else it said
 
     @property
@@ -98,9 +100,10 @@ class IndexedImage:
     def lossless(self) -> bool:
         """Whether every pixel has exactly its original colour.
 
-        What had finer values than 8 bits hold, and lost them, is not lossless.
+        What had finer values than 8 bits hold, and lost them, is not lossless, nor is
+        what lost its transparency.
         """
-        return self.max_error_srgb == 0 and self._exact
+        return self.max_error_srgb == 0 and self._exact and self._ground.same
 
     def _of(self, image: object, *, exact: bool) -> IndexedImage:
         """Return the result for an original of which the pixels may be a part."""

@@ -11,14 +11,14 @@ from ._palette import Grounded, Palette
 from .checks import MAX_COLORS
 from .color.counting import morton_codes
 from .color.depth import rounded_colors
-from .color.ground import on_ground
+from .color.ground import WHITE, Ground
 from .color.histogram import as_weights, count_pixels, weigh_pixels
 from .color.pixels import pixels_of, warn
 from .color.space import get_space
 from .errors import QualityError
 from .files.content import Content, WriteOptions
 from .files.encode import encode
-from .fit.clusters import Clusters, nearest
+from .fit.clusters import Clusters, nearest, nearest_apart, transparent
 from .fit.freed import colors_for_freed
 from .fit.goal import Goal
 from .fit.nested import NestedPalettes
@@ -238,7 +238,18 @@ class Quantization:
             self._grounded = Grounded.of(pixels, palette, settings)
             self.pixels, self.note = self._grounded.pixels, self._grounded.note
             return  # nothing is to be found
-        pixels = on_ground(pixels, settings.matte, settings.alpha_threshold)
+        self._apart = settings.alpha_threshold is not None
+        pixels, self._ground = Ground().put(
+            pixels, settings.matte, settings.alpha_threshold
+        )
+        if self._apart and pixels.shape[2] == 4 and not _leaves_room(settings):
+            opaque = Palette([WHITE])
+            grounded = Grounded.flat(pixels, opaque, settings, self._ground)
+            pixels, self._ground, self.note = (
+                grounded.pixels,
+                grounded.ground,
+                grounded.note,
+            )
         self.pixels = pixels
         weighed = None
         if settings.weights is not None:
@@ -391,9 +402,18 @@ class Quantization:
             )
             if freed and colors.shape[1] == 4:
                 clusters, coords = self._freed_used(clusters, coords, freed)
+        if self._apart and self._has_holes(clusters):
+            clusters, coords = nearest_apart(
+                self._counted, clusters.colors, self._space, self._workers
+            )
         return replace(
             solution, clusters=clusters, coords=coords if self._dither else None
         )
+
+    def _has_holes(self, clusters: Clusters) -> bool:
+        """Whether colours that are not fully transparent have such an entry."""
+        clear = transparent(clusters.colors)[clusters.labels]
+        return bool((clear & (self._counted.colors[:, -1] > 0)).any())
 
     def _freed_used(
         self, clusters: Clusters, coords: I16, freed: int
@@ -418,6 +438,7 @@ class Quantization:
             dither,
             self._workers,
             solution.coords,
+            apart=self._apart,
         )
         colors, order = clusters.colors, self._order(clusters.colors, mapped)
         indices = mapped.indices
@@ -436,6 +457,7 @@ class Quantization:
             max_error_in_space=solution.protected_error,
             # Who says where the transparent entry stands wants a palette in the file.
             _fixed=self._settings.transparent_index is not None,
+            _ground=self._ground,
         )
 
     def _order(self, colors: U8, mapped: IndexMap) -> Index | None:
@@ -466,3 +488,10 @@ class Quantization:
         hidden = hidden_color(self.pixels, self._settings.transparent_rgb)
         colors[colors[:, 3] == 0, :3] = hidden
         return replace(clusters, colors=colors)
+
+
+def _leaves_room(settings: Settings) -> bool:
+    """Whether a fitted palette can have a transparent entry beside the others."""
+    lock = settings.lock
+    locked = lock.shape[1] == 4 and not lock[:, 3].all()
+    return locked or settings.colors > max(1, len(lock))

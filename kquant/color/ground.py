@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -38,8 +38,9 @@ def flattened(pixels: U8, matte: Matte) -> U8:
 def cut(pixels: U8, threshold: int) -> U8:
     """Make (H, W, 4) uint8 pixels opaque from an alpha on, and others transparent."""
     opaque = pixels[..., 3:] >= threshold
-    colors = np.where(opaque, pixels[..., :3], np.uint8(0))
-    return np.concatenate([colors, opaque * np.uint8(255)], axis=2, dtype=np.uint8)
+    return np.concatenate(
+        [pixels[..., :3], opaque * np.uint8(255)], axis=2, dtype=np.uint8
+    )
 
 
 def on_ground(pixels: U8, matte: Matte | None, threshold: int | None) -> U8:
@@ -56,3 +57,39 @@ def on_ground(pixels: U8, matte: Matte | None, threshold: int | None) -> U8:
         flat = with_channels(flattened(pixels, matte), 4)
         edges = np.where(edges[..., 3:] > 0, flat, edges)
     return edges if edges[..., 3].min() < 255 else edges[..., :3]
+
+
+class Ground(NamedTuple):
+    """What was done to the transparency of a picture.
+
+    Attributes
+    ----------
+    steps : tuple of (matte, threshold)
+        As `on_ground` takes them, one after the other. What they did to a picture they
+        do not do to it again, but for colours that are hidden.
+    same : bool
+        Whether the picture was the same afterwards.
+    """
+
+    steps: tuple[tuple[Matte | None, int | None], ...] = ()
+    same: bool = True
+
+    def put(
+        self, pixels: U8, matte: Matte | None, threshold: int | None
+    ) -> tuple[U8, Ground]:
+        """Do one more step; return what the pixels are then, and that it was done."""
+        if pixels.shape[2] == 3 or (matte is None and threshold is None):
+            return pixels, self
+        after = on_ground(pixels, matte, threshold)
+        alpha = pixels[..., 3]
+        if after.shape[2] == 4:
+            same = np.array_equal(alpha, after[..., 3])
+        else:
+            same = bool(alpha.min() == 255)
+        return after, Ground((*self.steps, (matte, threshold)), self.same and same)
+
+    def under(self, pixels: U8) -> U8:
+        """Do all of it to the same picture."""
+        for matte, threshold in self.steps:
+            pixels = on_ground(pixels, matte, threshold)
+        return pixels

@@ -56,7 +56,8 @@ def worst_region(image: ImageLike, result: IndexedImage) -> Region:
     Parameters
     ----------
     image : PIL.Image.Image or array_like
-        The original, as `quantize` got it.
+        The original, as `quantize` got it. It is put on the same ground (`matte`,
+        `alpha_threshold`) as there.
     result : IndexedImage
         What became of it.
 
@@ -69,7 +70,7 @@ def worst_region(image: ImageLike, result: IndexedImage) -> Region:
     TypeError, ValueError
         If `image` is no image, or has another size.
     """
-    pixels, indices = as_pixels(image), result.indices
+    pixels, indices = result._ground.under(as_pixels(image)), result.indices
     if pixels.shape[:2] != indices.shape:
         raise InvalidValueError(
             f"image must have the size of the result, {indices.shape[1]} x "

@@ -12,7 +12,7 @@ from .lloyd import Lloyd
 from .points import Points
 
 if TYPE_CHECKING:
-    from .._typing import I16, I64, U8
+    from .._typing import I16, I64, U8, Bool
     from ..color.histogram import Histogram
     from ..color.space import Space
     from ..parallel import Workers
@@ -65,3 +65,36 @@ def nearest(
     lloyd = Lloyd(points, space.entries(palette), workers)
     lloyd.assign_entries(histogram.colors, palette, space)
     return Clusters(palette, lloyd.labels, lloyd.sums[:, 0].copy()), points.coords
+
+
+def transparent(palette: U8) -> Bool:
+    """(K,): which entries are fully transparent."""
+    if palette.shape[1] == 3:
+        return np.zeros(len(palette), bool)
+    clear: Bool = palette[:, 3] == 0
+    return clear
+
+
+def nearest_apart(
+    histogram: Histogram, palette: U8, space: Space, workers: Workers
+) -> tuple[Clusters, I16]:
+    """Do the same, but fully transparent colours get a transparent entry, others none.
+
+    For pictures that are cut out. From a colour that is far from all entries, nothing
+    is not so far: bright pixels in a palette of dark colours would be holes.
+    """
+    clear = transparent(palette)
+    if not clear.any() or clear.all():
+        return nearest(histogram, palette, space, workers)
+    visible = np.flatnonzero(~clear)
+    clusters, coords = nearest(
+        histogram, np.ascontiguousarray(palette[visible]), space, workers
+    )
+    labels = visible.astype(np.uint8)[clusters.labels]
+    counts = np.zeros(len(palette), np.int64)
+    counts[visible] = clusters.counts
+    if not histogram.colors[0, 3]:  # they have the lowest code
+        counts[labels[0]] -= histogram.counts[0]
+        labels[0] = clear.argmax()
+        counts[labels[0]] += histogram.counts[0]
+    return Clusters(palette, labels, counts), coords

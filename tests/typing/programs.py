@@ -46,6 +46,7 @@ def to_bytes(image: Image.Image) -> bytes:
     image.save(source, "PNG")
     source.seek(0)
     kquant.quantize_file(source, target, bits=(5, 6, 5), transparent_rgb="bleed")
+    kquant.Palette(["#fff"]).map(image, matte=(255, 255, 255), alpha_threshold=128)
     result = kquant.quantize(image, colors=16, transparent_index="first", order="hue")
     shown: Image.Image = result.to_pillow()
     assert shown.size == image.size
