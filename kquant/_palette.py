@@ -16,7 +16,7 @@ from .color.histogram import Histogram, as_weights, count_pixels, weigh_pixels
 from .color.parse import as_colors, with_channels
 from .color.pixels import as_pixels, pixels_of, warn
 from .color.space import get_space
-from .errors import InvalidValueError
+from .errors import InvalidValueError, NamingMemory
 from .fit.clusters import nearest, nearest_apart
 from .fit.protect import solve_protected
 from .indexed import IndexedImage
@@ -239,7 +239,8 @@ class Palette(Sequence["Color"]):
         """
         from .files.palettes import read_colors  # which few calls need
 
-        return cls._counted(read_colors(path), None)
+        with NamingMemory():
+            return cls._counted(read_colors(path), None)
 
     def save(self, path: PathLike, *, force: bool = False) -> None:
         """Write a palette file: ``.gpl``, ``.pal``, ``.hex``, ``.txt`` or ``.act``.
@@ -258,7 +259,8 @@ class Palette(Sequence["Color"]):
         """
         from .files.palettes import write_colors
 
-        write_colors(path, self._colors, force=force)
+        with NamingMemory():
+            write_colors(path, self._colors, force=force)
 
     @classmethod
     def of(cls, palette: Colors | PathLike, name: str = "palette") -> Palette:

@@ -75,3 +75,11 @@ def word(name: str, value: object, words: Sequence[str]) -> str:
         allowed = ", ".join(map(repr, words))
         raise InvalidValueError(f"{name} must be one of {allowed}, got {value!r}")
     return value
+
+
+def memory(pixels: int) -> None:
+    """Raise MemoryError if there is not about what decoding so many pixels needs.
+
+    Some decoders call that a broken file, and then leave the picture black.
+    """
+    bytearray(pixels * 8 + (1 << 20))

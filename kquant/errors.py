@@ -73,3 +73,43 @@ class ImageFileError(KquantError, OSError):
 
 class OutputExistsError(ImageFileError, FileExistsError):
     """The output exists and overwriting it was not asked for."""
+
+
+# What libraries say when they had no memory, without raising MemoryError: the decoders
+# of Pillow, zlib, libwebp (1 and 2 of its numbers), and NumPy, which forgets to say it.
+_NO_MEMORY = (
+    "out of memory", "insufficient memory", "cannot allocate", "error -4 while",
+    "encoding error 1:", "encoding error 2:", "without exception set",
+    "without setting an exception",
+)  # fmt: skip
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether there was not enough memory, which says nothing about a file."""
+    if isinstance(error, MemoryError):
+        return True
+    text = f"{error}:".lower()
+    return any(words in text for words in _NO_MEMORY)
+
+
+class NamingMemory:
+    """A block that raises MemoryError for what is_memory() knows by other types."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
+        if isinstance(error, KquantError | MemoryError) or error is None:
+            return
+        if isinstance(error, Exception) and is_memory(error):
+            raise MemoryError("not enough memory") from error
+
+
+class IgnoringDamage:
+    """A block whose errors, those of a damaged file, are ignored; but not memory's."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> bool:
+        return isinstance(error, Exception) and not is_memory(error)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .color.ground import Ground
-from .color.pixels import is_pillow, warn
+from .color.pixels import is_pillow, taken, warn
 from .compare.regions import Region, worst_region
-from .errors import InvalidValueError
+from .errors import InvalidValueError, NamingMemory
 from .files.beside import NOTHING, Beside, beside_of
 from .files.content import (
     Content,
@@ -115,7 +115,7 @@ class IndexedImage:
     def to_array(self) -> U8:
         """Return the image as a new uint8 array, (H, W, 3) or with alpha (H, W, 4)."""
         colors: U8 = np.asarray(self.palette)
-        return colors[self.indices]
+        return taken(colors, self.indices)
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
@@ -153,7 +153,8 @@ class IndexedImage:
                 "worst() needs the original, which a result does not keep: "
                 "give it, as q.worst(image)"
             )
-        return worst_region(image, self)
+        with NamingMemory():
+            return worst_region(image, self)
 
     def to_pillow(self) -> Image.Image:
         """Return the image as a Pillow image of mode P."""

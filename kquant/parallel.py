@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from . import _simd, checks
-from .errors import InvalidTypeError, InvalidValueError
+from .errors import InvalidTypeError, InvalidValueError, NamingMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -82,8 +82,9 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        """Leave nothing to do: what a run starts ends with it."""
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
+        """Leave nothing to do, as what a run starts ends with it; name memory."""
+        NamingMemory().__exit__(kind, error)
 
     def report(self, stage: str, fraction: float) -> None:
         """Say how far a stage is; what the listener raises ends the call."""

@@ -46,8 +46,8 @@ class Samples:
         for part, rows in _parts(self.array):
             if by_table:
                 part = np.minimum(part, values[-1])
-                out[rows] = table[part]
-                exact = exact and bool(kept[part].all())
+                np.take(table, part, out=out[rows], mode="clip")
+                exact = exact and bool(np.take(kept, part).all())
                 continue
             out[rows], part_kept = self._round(part)
             exact = exact and part_kept

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InvalidValueError
+from ..errors import IgnoringDamage, InvalidValueError
 from .chunks import color_code
 from .levels import Samples, check_floats
 
@@ -320,12 +320,11 @@ def _note_adobe_rgb(exif: object, notes: list[str]) -> None:
         return
     from PIL import Image
 
-    try:
+    said = None
+    with IgnoringDamage():  # which is named elsewhere
         parsed = Image.Exif()
         parsed.load(exif)
         said = parsed.get_ifd(0xA005).get(1)
-    except Exception:  # of damaged data, which are named elsewhere
-        return
     if said == "R03":
         notes.append(
             "its EXIF data say Adobe RGB, but it has no such profile: taken as sRGB"

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, TypeGuard, cast
 
 import numpy as np
 
-from ..errors import InvalidTypeError, InvalidValueError, KquantWarning
+from ..errors import (
+    IgnoringDamage,
+    InvalidTypeError,
+    InvalidValueError,
+    KquantError,
+    KquantWarning,
+    NamingMemory,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,6 +26,9 @@ if TYPE_CHECKING:
 
 # So many rows of three or four values are as likely a list of colours as a picture.
 LIST_OF_COLORS = 8
+
+# So many indices are looked up at a time, as NumPy makes each of them 8 bytes.
+TAKEN = 1 << 16
 
 
 def as_pixels(image: ImageLike, rows: int = LIST_OF_COLORS) -> U8:
@@ -57,8 +67,17 @@ def pixels_of(image: ImageLike, rows: int = LIST_OF_COLORS) -> tuple[U8, bool]:
     if is_pillow(image):
         from .pillow import meaning_of  # which few calls need
 
-        frames = _frames_note(image)
-        meaning = meaning_of(image)
+        try:
+            with NamingMemory():
+                frames = _frames_note(image)
+                meaning = meaning_of(image)
+        except (KquantError, MemoryError):
+            raise
+        except Exception as error:  # of a damaged file, decoded only now: nearly any
+            raise InvalidValueError(
+                f"image cannot be decoded by Pillow ({error}): its file is truncated "
+                "or damaged, or closed; call its load() where it is opened"
+            ) from error
         for note in (*meaning.notes, *frames):
             warn(note)
         return array_pixels(meaning.pixels), meaning.exact
@@ -111,10 +130,9 @@ def _frames_note(image: Image.Image) -> tuple[str, ...]:
     """
     if image.format == "MPO" or getattr(image, "fp", None) is None:
         return ()
-    try:
+    others = False
+    with IgnoringDamage():  # behind the first; or it is closed
         others = getattr(image, "is_animated", False) and image.tell() == 0
-    except Exception:  # damaged behind the first, or closed
-        return ()
     if not others:
         return ()
     return (
@@ -211,6 +229,18 @@ def _as_bytes(array: AnyArray) -> U8:
     scaled: AnyFloat = array.astype(np.float32 if array.itemsize < 8 else np.float64)
     bytes_: U8 = np.rint(scaled * 255).astype(np.uint8)
     return bytes_
+
+
+def taken(table: U8, indices: U8) -> U8:
+    """Return ``table[indices]``, of any shape, some rows at a time.
+
+    Without memory for its buffer NumPy's indexing by bytes takes what it finds there.
+    """
+    out = np.empty((*indices.shape, *table.shape[1:]), np.uint8)
+    step = max(1, TAKEN // max(1, math.prod(indices.shape[1:])))
+    for at in range(0, len(indices), step):
+        out[at : at + step] = np.take(table, indices[at : at + step], axis=0)
+    return out
 
 
 def is_pillow(image: object) -> TypeGuard[Image.Image]:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import checks
+from ..errors import is_memory
+
 if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageCms import ImageCmsTransform
@@ -24,38 +27,48 @@ def in_srgb(
 
     The image is of 8 bits a channel.
     """
-    try:
-        from PIL import ImageCms
+    for _ in range(2):  # as Little CMS does not say that memory was short
+        checks.memory(image.width * image.height)
+        try:
+            return _in_srgb(image, icc, keep, notes)
+        except Exception as error:  # of a damaged profile, or without Little CMS
+            if is_memory(error):
+                raise
+    notes.append("its colour profile cannot be used: taken as sRGB")
+    return image, None
 
-        if icc is None or image.mode == "LAB":  # Lab needs no profile to be known
-            profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        elif len(icc) > MOST_PROFILE:
-            raise ValueError("too large")
-        else:
-            profile = ImageCms.ImageCmsProfile(BytesIO(icc))
-        base = _BASE.get(profile.profile.xcolor_space)
-        colors, alpha = _split(image)
-        if base is None or colors.mode != base:
-            # A profile of another kind says nothing about these values.
-            notes.append("its colour profile is for other values: taken as sRGB")
-            return image, None
-        transform = ImageCms.buildTransform(
-            profile,
-            ImageCms.createProfile("sRGB"),
-            base,
-            "RGB",
-            ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-        if base in ("RGB", "L") and _is_srgb(transform, base):
-            return image, None
-        if keep and base == "RGB":
-            return image, icc
-        converted = ImageCms.applyTransform(colors, transform)
-        assert converted is not None  # as it is not done in place
-    except Exception:  # of a damaged profile, or a Pillow without Little CMS
-        notes.append("its colour profile cannot be used: taken as sRGB")
+
+def _in_srgb(
+    image: Image.Image, icc: bytes | None, keep: bool, notes: list[str]
+) -> tuple[Image.Image, bytes | None]:
+    from PIL import ImageCms
+
+    if icc is None or image.mode == "LAB":  # Lab needs no profile to be known
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    elif len(icc) > MOST_PROFILE:
+        raise ValueError("too large")
+    else:
+        profile = ImageCms.ImageCmsProfile(BytesIO(icc))
+    base = _BASE.get(profile.profile.xcolor_space)
+    colors, alpha = _split(image)
+    if base is None or colors.mode != base:
+        # A profile of another kind says nothing about these values.
+        notes.append("its colour profile is for other values: taken as sRGB")
         return image, None
+    transform = ImageCms.buildTransform(
+        profile,
+        ImageCms.createProfile("sRGB"),
+        base,
+        "RGB",
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    if base in ("RGB", "L") and _is_srgb(transform, base):
+        return image, None
+    if keep and base == "RGB":
+        return image, icc
+    converted = ImageCms.applyTransform(colors, transform)
+    assert converted is not None  # as it is not done in place
     if base == "L":
         converted = converted.getchannel("G")  # grey stays grey
     if alpha is not None:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InvalidValueError
+from ..errors import InvalidValueError, is_memory
 from .levels import Samples, check_floats
 
 if TYPE_CHECKING:
@@ -133,7 +133,9 @@ def layout_of(tags: Mapping[int, Any], order: str) -> Layout | None:
     for tag in USED:
         try:
             value = tags.get(tag)
-        except Exception:  # of a damaged value
+        except Exception as error:  # of a damaged value
+            if is_memory(error):
+                raise
             value = None
         if value is not None:
             given[tag] = value if isinstance(value, tuple) else (value,)

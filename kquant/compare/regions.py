@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..color.parse import with_channels
-from ..color.pixels import as_pixels
+from ..color.pixels import as_pixels, taken
 from ..errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def worst_region(image: ImageLike, result: IndexedImage) -> Region:
     lower, right = min(lower, len(indices)), min(right, indices.shape[1])
     part = indices[upper:lower, leftmost:right]
     source = _premultiplied(pixels[upper:lower, leftmost:right]).mean(axis=(0, 1))
-    shown = _premultiplied(entries[part]).mean(axis=(0, 1))
+    shown = _premultiplied(taken(entries, part)).mean(axis=(0, 1))
     color = source.copy()
     if channels == 4:
         color[:3] *= 255 / max(color[3], 1e-9)
@@ -150,7 +150,7 @@ def _tiles(pixels: U8, entries: U8 | None = None) -> F64:
     tiles = np.empty((-(-height // TILE), len(columns), channels))
     for row in range(len(tiles)):  # one at a time, to need little memory
         part = pixels[row * TILE : (row + 1) * TILE]
-        part = part if entries is None else entries[part]
+        part = part if entries is None else taken(entries, part)
         if channels == 3:
             colors = part.sum(axis=0, dtype=np.uint16) / len(part)
         else:

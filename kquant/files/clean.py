@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from ..color.chunks import SIGNATURE, Chunk, walk
+from ..errors import is_memory
 from .disk import MOST_BYTES
 
 if TYPE_CHECKING:
@@ -211,7 +212,9 @@ class _Png:
             profile = inflate.decompress(rest[1:], MOST_PROFILE + 1)
             if len(profile) > MOST_PROFILE or len(profile) < 128:
                 raise ValueError
-        except (zlib.error, ValueError):
+        except (zlib.error, ValueError) as error:
+            if is_memory(error):
+                raise
             self.changed = True
             self.notes.append(NO_PROFILE)
             return
@@ -259,7 +262,9 @@ def _inflated(data: bytes) -> int:
     """Count the bytes that a text inflates to, up to one more than are taken."""
     try:
         return len(zlib.decompressobj().decompress(data, MOST_TEXT + 1))
-    except zlib.error:
+    except zlib.error as error:
+        if is_memory(error):
+            raise
         return 0
 
 

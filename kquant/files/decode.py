@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from .. import checks
 from ..checks import MAX_COLORS
 from ..color.chunks import SIGNATURE
 from ..color.pillow import encoding_of, layout_of_image, meaning_of, shown
 from ..color.pixels import array_pixels, image_palette, warn
-from ..errors import ImageFileError, InvalidValueError
+from ..errors import IgnoringDamage, ImageFileError, InvalidValueError, is_memory
 from .beside import resolution_of, sensible
 from .clean import cleaned_png
 from .disk import MOST_BYTES, reading
@@ -212,7 +213,7 @@ def read_palette(source: Source) -> U8:
         strip = Image.fromarray(entries[np.newaxis])  # its colours mean the same
         info = {key: image.info[key] for key in COLOR if key in image.info}
         encoding = None
-        with contextlib.suppress(Exception):  # what is damaged was said above
+        with IgnoringDamage():  # which was said above
             encoding = encoding_of(open_image(file), info, [])[0]
         colors: U8 = shown(strip, info, encoding, 1, [], keep_profile=False).pixels[0]
         return colors
@@ -417,7 +418,7 @@ def _decode(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
         advice = "If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS, or on the "
         advice += "command line --max-pixels"
     except Exception as error:
-        if _is_memory(error):
+        if is_memory(error):
             problem, advice = "not enough memory to decode it", "Scale it down first"
         else:
             problem = f"truncated or damaged ({error})"
@@ -430,11 +431,6 @@ def _decode(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
     raise ImageFileError(path, problem, advice)
 
 
-def _is_memory(error: Exception) -> bool:
-    """Whether there was not enough memory, which says nothing about the file."""
-    return isinstance(error, MemoryError) or "out of memory" in str(error)
-
-
 def _attempts(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
     """Decode a file as it is, or without metadata, or as far as it goes."""
     said: list[str] = []
@@ -442,28 +438,23 @@ def _attempts(path: PathLike, file: BinaryIO, options: ReadOptions) -> _Found:
     file.seek(0)
     if file.read(len(SIGNATURE)) == SIGNATURE:
         file, said, profile = cleaned_png(file)
-    whole = options.allow_truncated
     try:
         with _truncation.set(False):
-            return _load(path, file, options, said, profile)
+            return _twice(path, file, options, said, profile)
     except (ImageFileError, InvalidValueError, UnidentifiedImageError):
         raise
     except Exception as error:  # damaged files make Pillow raise nearly any
-        if _is_memory(error) or isinstance(error, Image.DecompressionBombError):
+        if is_memory(error) or isinstance(error, Image.DecompressionBombError):
             raise
         from .repair import repaired  # which few files need
 
         for copies, note in repaired(file):
-            with contextlib.suppress(Exception), _truncation.set(False):
+            with IgnoringDamage(), _truncation.set(False):
                 found = [_load(path, c, options, [*said, note], None) for c in copies]
                 if _same(found):
                     return found[0]
-        if not whole:
+        if not options.allow_truncated:
             raise
-        _check_memory(file)
-        # Again as it is, as it may be that only memory was short.
-        with contextlib.suppress(Exception), _truncation.set(False):
-            return _load(path, file, options, said, profile)
     said = [note for note in said if "no pixel is" not in note]
     said.append("truncated or damaged: what is missing has some other colour")
     with _truncation.set(True):
@@ -476,13 +467,35 @@ def _same(found: list[_Found]) -> bool:
     return all(np.array_equal(pixels[0], other) for other in pixels[1:])
 
 
-def _check_memory(file: BinaryIO) -> None:
-    """Raise MemoryError if there is not what decoding needs.
+def _twice(
+    path: PathLike,
+    file: BinaryIO,
+    options: ReadOptions,
+    said: list[str],
+    profile: bytes | None,
+) -> _Found:
+    """Decode a file, again if it fails: decoders call a lack of memory damage.
 
-    Some decoders call that a broken file, and then leave the picture black.
+    Raises
+    ------
+    MemoryError
+        If there is not what decoding needs.
     """
-    image = open_image(file)
-    bytearray(image.width * image.height * 8 + (1 << 20))
+    try:
+        return _load(path, file, options, said, profile)
+    except (ImageFileError, InvalidValueError, UnidentifiedImageError):
+        raise
+    except Exception as error:
+        if is_memory(error) or isinstance(error, Image.DecompressionBombError):
+            raise
+    checks.memory(0 if (size := _size(file)) is None else size[0] * size[1])
+    return _load(path, file, options, said, profile)
+
+
+def _size(file: BinaryIO) -> tuple[int, int] | None:
+    with IgnoringDamage():
+        return open_image(file).size
+    return None
 
 
 def _load(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from ..errors import ImageFileError, InvalidValueError, OutputExistsError
+from ..errors import ImageFileError, InvalidValueError, NamingMemory, OutputExistsError
 from .temporary import Folder, Temporary
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -23,7 +23,8 @@ MOST_BYTES = 1 << 30
 def reading(path: PathLike) -> Iterator[None]:
     """Turn what goes wrong with a file, or its content, into an `ImageFileError`."""
     try:
-        yield
+        with NamingMemory():
+            yield
     except ImageFileError:
         raise
     except FileNotFoundError:

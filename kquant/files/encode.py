@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ..color.pixels import image_palette
-from ..errors import ImageFileError
+from .. import checks
+from ..color.pixels import image_palette, taken
+from ..errors import ImageFileError, NamingMemory
 from .carry import tiff_with
 from .content import as_pillow, check_depth, least_bits
 from .decode import SUFFIXES as READ
@@ -86,7 +87,7 @@ def shows(encoded: bytes, content: Content) -> bool:
     seen = np.asarray(image.convert("RGBA"))
     colors = np.full((len(content.colors), 4), 255, np.uint8)
     colors[:, : content.colors.shape[1]] = content.colors
-    expected = colors[content.indices]
+    expected = taken(colors, content.indices)
     same = (seen == expected).all(axis=2)
     return bool((same | ((seen[..., 3] == 0) & (expected[..., 3] == 0))).all())
 
@@ -109,10 +110,25 @@ def _alpha_entry(path: PathLike, content: Content) -> int | None:
     return int(entries[0]) if len(entries) else None
 
 
-def _saved(image: Image.Image, name: str, **options: Any) -> bytes:
-    file = BytesIO()
-    image.save(file, name, **options)
-    return file.getvalue()
+def _saved(path: PathLike, image: Image.Image, name: str, **options: Any) -> bytes:
+    """Let Pillow write it, whose encoders say little of what goes wrong."""
+    for last in (False, True):  # as encoders do not say that memory was short
+        file = BytesIO()
+        try:
+            with NamingMemory():
+                image.save(file, name, **options)
+            return file.getvalue()
+        except MemoryError:
+            raise
+        except Exception as error:
+            checks.memory(image.width * image.height)
+            if last:
+                raise ImageFileError(
+                    path,
+                    f"cannot be written in this format ({error})",
+                    "End the name in .png",
+                ) from error
+    raise AssertionError
 
 
 def _gif(path: PathLike, content: Content, options: WriteOptions) -> bytes:
@@ -121,18 +137,18 @@ def _gif(path: PathLike, content: Content, options: WriteOptions) -> bytes:
     extra: dict[str, Any] = {} if clear is None else {"transparency": clear}
     if content.metadata is not None and content.metadata.texts:
         extra["comment"] = content.metadata.texts[0][1].encode()
-    return _saved(image, "GIF", optimize=False, **extra)
+    return _saved(path, image, "GIF", optimize=False, **extra)
 
 
 def _webp(path: PathLike, content: Content, options: WriteOptions) -> bytes:
-    image = Image.fromarray(content.colors[content.indices])
+    image = Image.fromarray(taken(content.colors, content.indices))
     extra: dict[str, Any] = {}
     if content.icc is not None:
         extra["icc_profile"] = content.icc
     if (metadata := content.metadata) is not None:
         extra |= {"exif": metadata.exif} if metadata.exif else {}
         extra |= {"xmp": metadata.xmp} if metadata.xmp else {}
-    return _saved(image, "WEBP", lossless=True, exact=True, quality=90, **extra)
+    return _saved(path, image, "WEBP", lossless=True, exact=True, quality=90, **extra)
 
 
 def _refuse_alpha(path: PathLike, content: Content) -> None:
@@ -154,7 +170,7 @@ def _tiff(path: PathLike, content: Content, options: WriteOptions) -> bytes:
         extra["dpi"] = content.dpi
     content = with_nodata(content)
     image = as_pillow(content.indices, content.colors[:, :3])
-    tiff = _saved(image, "TIFF", **extra)
+    tiff = _saved(path, image, "TIFF", **extra)
     if content.metadata is None:
         return tiff
     return tiff_with(tiff, content.metadata, srgb=content.icc is None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from ..errors import IgnoringDamage
 from .exif import DESCRIBING, ORIENTATION, TRIVIAL, WINDOWS_TAGS, Exif, exif_of
 from .tags import (
     EXIF_TAGS,
@@ -134,7 +135,7 @@ def read_metadata(file: BinaryIO) -> Metadata:
         reader = _avif
     if reader is not None:
         # No picture depends on it; what was found before the damage is there.
-        with contextlib.suppress(Exception):
+        with IgnoringDamage():
             reader(file, found)
     if found.parsed_exif is None:
         found.exif = b""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..color.pixels import taken
 from .metadata import GDAL_NODATA
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def with_nodata(content: Content) -> Content:
     order[[value, old]] = old, value
     return replace(
         content,
-        indices=order.astype(np.uint8)[content.indices],
+        indices=taken(order.astype(np.uint8), content.indices),
         colors=padded[order],
     )
 

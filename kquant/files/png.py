@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..color.pixels import taken
 from .carry import png_chunks
 from .content import check_depth, least_bits
 from .grey import ADAPTIVE, filtered, grey_of
@@ -145,7 +146,7 @@ class _Layout:
     def _band(self, first: int, last: int) -> bytes:
         begin = first - 1 if self.filter and first else first
         indices = self.indices[begin:last]
-        values = indices if self.samples is None else self.samples[indices]
+        values = indices if self.samples is None else taken(self.samples, indices)
         rows = _rows(values, self.bits)
         if not self.filter:
             return rows.tobytes()

@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import _kernel
 from ..color.counting import add_up, morton_codes
+from ..color.pixels import taken
 from .look_up import look_up
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def lost_colors(
     (m, 3|4) uint8
         Colours that would stand for what is lost, at most `MOST`.
     """
-    entries = clusters.colors[clusters.labels]
+    entries = taken(clusters.colors, clusters.labels)
     far = squared_distances(counted.colors, entries) > limit**2
     if not far.any():
         return counted.colors[:0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..color.counting import morton_codes
+from ..color.pixels import taken
 from ..color.space import get_space
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def renamed(indices: U8, order: Index) -> U8:
     """(H, W) uint8, read-only: the indices of the same entries in another order."""
     new_index = np.empty(len(order), np.uint8)
     new_index[order] = np.arange(len(order))
-    indices = new_index[indices]
+    indices = taken(new_index, indices)
     indices.flags.writeable = False
     return indices
 

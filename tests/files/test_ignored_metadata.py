@@ -313,7 +313,7 @@ def test_memory_that_was_short_once_is_no_damage(monkeypatch):
 
 
 def test_a_decoder_without_memory_leaves_no_black_picture(monkeypatch):
-    import kquant.files.decode as decode
+    from kquant import checks
 
     def fails(self):
         raise OSError("broken data stream when reading image file")
@@ -322,7 +322,7 @@ def test_a_decoder_without_memory_leaves_no_black_picture(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", fails)
-    monkeypatch.setattr(decode, "bytearray", nothing, raising=False)
+    monkeypatch.setattr(checks, "bytearray", nothing, raising=False)
     with pytest.raises(kquant.ImageFileError, match="not enough memory"):
         picture(encoded("BMP"), allow_truncated=True)
 
