@@ -4,19 +4,15 @@ Whatever happens, a name holds what it held before, or the complete new file.
 """
 
 import contextlib
-import io
 import os
 import signal
 import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import oracle
 import pytest
-from PIL import Image
+from processes import finish, held, is_complete, png, split, start
 
 from kquant.cli import main as cli
 
@@ -24,61 +20,7 @@ pytestmark = pytest.mark.skipif(
     os.name != "posix", reason="signals, links, modes and limits are of POSIX"
 )
 
-UNFINISHED = ".kquant-unfinished-"
 OLD = b"what somebody had"
-ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # as __main__ has it
-
-
-def png(seed, height=30, width=40):
-    file = io.BytesIO()
-    Image.fromarray(oracle.photo(seed, height, width)).save(file, "PNG")
-    return file.getvalue()
-
-
-def is_complete(content):
-    """Whether it is an indexed image that can be decoded to the end."""
-    image = Image.open(io.BytesIO(content))
-    image.load()
-    return image.mode == "P"
-
-
-def held(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-def split(files):
-    """Tell apart what kquant left unfinished and all the rest."""
-    unfinished = {name for name in files if name.startswith(UNFINISHED)}
-    return unfinished, {n: files[n] for n in files if n not in unfinished}
-
-
-def start(*arguments, cwd, script=None, **options):
-    """Start kquant, or a script, with signals as in a terminal."""
-    if script is None:
-        command = [sys.executable, "-m", "kquant", *map(str, arguments)]
-    else:
-        command = [sys.executable, "-c", script, *map(str, arguments)]
-    with handled(signal.SIGINT, signal.default_int_handler):
-        return subprocess.Popen(
-            command, cwd=cwd, env=ENVIRONMENT,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
-        )  # fmt: skip
-
-
-@contextlib.contextmanager
-def handled(number, how):
-    """Have a signal handled in some way, which a child inherits if it is ignored."""
-    before = signal.signal(number, how)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
-def finish(process):
-    """Return the exit code and what was printed to stderr."""
-    error = process.communicate(timeout=60)[1].decode()
-    return process.returncode, error
 
 
 # ---- killed
@@ -296,73 +238,6 @@ def test_of_two_that_just_start_one_wins(pair):
     (winner,) = (me for me in codes if codes[me] == 0)
     assert held(folder).keys() == {"a.png", "b.png", "out.png"}
     assert (folder / "out.png").read_bytes() == results[winner]
-
-
-# ---- interrupted
-
-
-@pytest.fixture
-def many(tmp_path):
-    """A folder with pictures that take some time."""
-    for i in range(12):
-        noise = np.random.default_rng(i).integers(0, 256, (200, 300, 3), np.uint8)
-        Image.fromarray(noise).save(tmp_path / f"{i:02}.png", compress_level=0)
-    return tmp_path
-
-
-def wait_for_the_first(process):
-    """Wait until a file is done, as the report says."""
-    assert b'"written"' in process.stdout.readline()
-
-
-STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-
-
-@pytest.mark.parametrize(("number", "code"), STOPS)
-@pytest.mark.parametrize("in_place", [True, False])
-def test_a_batch_that_is_stopped_leaves_no_file_incomplete(
-    many, number, code, in_place
-):
-    before = held(many)
-    options = ["-i"] if in_place else []
-    with handled(number, signal.SIG_DFL):
-        process = start(*options, *before, "--jobs", "2", "--json", cwd=many)
-    wait_for_the_first(process)
-    process.send_signal(number)
-    got, error = finish(process)
-    assert got == code
-    assert "Traceback" not in error
-    after = held(many)
-    new = {name for name in after if after[name] != before.get(name)}
-    assert 1 <= len(new) < len(before)
-    assert all(is_complete(after[name]) for name in new)
-    allowed = before.keys() | {name.replace(".png", "-kq.png") for name in before}
-    assert before.keys() <= after.keys() <= allowed
-
-
-def test_with_nohup_it_goes_on_when_the_terminal_closes(many):
-    names = sorted(held(many))[:4]
-    with handled(signal.SIGHUP, signal.SIG_IGN):
-        process = start(*names, "--jobs", "2", "--json", cwd=many)
-    wait_for_the_first(process)
-    process.send_signal(signal.SIGHUP)
-    assert finish(process)[0] == 0
-    assert len(held(many)) == 12 + len(names)
-
-
-def test_ctrl_c_while_it_starts_prints_nothing(tmp_path):
-    script = (
-        "import sys\n"
-        "class Interrupt:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name == 'kquant.cli.main':\n"
-        "            raise KeyboardInterrupt\n"
-        "sys.meta_path.insert(0, Interrupt())\n"
-        "from kquant.__main__ import main\n"
-        "sys.exit(main())\n"
-    )
-    process = start("in.png", cwd=tmp_path, script=script)
-    assert finish(process) == (130, "")
 
 
 # ---- what a file is besides its bytes

@@ -63,13 +63,13 @@ Outcome: TypeAlias = Done | Failed
 class Totals:
     """Sums over the files so far, of so many."""
 
-    of: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     bytes_before: int = 0
     bytes_after: int = 0
     last: str = ""
     failures: list[Failed] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    of: int = 0
 
     @property
     def files(self) -> int:

@@ -1,5 +1,6 @@
 """Names to jobs: what is found, where it goes, and mix-ups."""
 
+import contextlib
 import os
 
 import oracle
@@ -24,8 +25,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def find(names, recursive=False):
+    found, notes = find_inputs(names, recursive=recursive)
+    assert notes == []
+    return found
+
+
 def jobs(names, recursive=False, **where):
-    found = find_inputs(names, recursive=recursive)
+    found, _ = find_inputs(names, recursive=recursive)
     targets = choose_targets(found, Destination(**where))
     return [(job.source, job.target) for job in targets]
 
@@ -37,38 +44,108 @@ def test_directories_are_searched_for_images_in_the_order_of_names():
     save("t/b.png", "t/a.jpg", "t/sub/c.PNG", "t/sub/deep/d.webp")
     for name in ("t/notes.txt", "t/e.svg", "t/f"):
         open(name, "w").close()
-    found = [one.path for one in find_inputs(["t"], recursive=True)]
+    found = [one.path for one in find(["t"], recursive=True)]
     assert found == ["t/a.jpg", "t/b.png", "t/sub/c.PNG", "t/sub/deep/d.webp"]
-    assert [one.path for one in find_inputs(["t"], recursive=False)] == ["t"]
+    assert [one.path for one in find(["t"], recursive=False)] == ["t"]
 
 
 @posix
 def test_links_to_directories_are_not_followed():
     save("t/a.png")
     os.symlink("..", "t/loop")
-    assert [one.path for one in find_inputs(["t"], recursive=True)] == ["t/a.png"]
+    assert [one.path for one in find(["t"], recursive=True)] == ["t/a.png"]
+
+
+@posix
+def test_what_is_no_file_is_passed_over_and_named():
+    save("t/a.png")
+    os.mkfifo("t/b.png")
+    os.mkfifo("t/notes")  # which has no ending of an image
+    os.symlink("b.png", "t/c.png")
+    os.symlink("nowhere", "t/gone.png")
+    found, notes = find_inputs(["t", "t/*.png"], recursive=True)
+    assert {one.path for one in found} == {"t/a.png", "t/gone.png"}
+    assert notes == [
+        f"t/{name} is a pipe and was passed over: to read it, name it"
+        for name in ("b.png", "c.png")
+    ]
+    (named,), notes = find_inputs(["t/b.png"], recursive=True)
+    assert (named.path, notes) == ("t/b.png", [])
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Be a user who may not do everything, if we are root."""
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+
+
+@posix
+def test_a_directory_that_cannot_be_read_fails_alone():
+    save("tree/a.png", "tree/shut/b.png", "tree/z/c.png")
+    os.chmod("tree/shut", 0)
+    os.chmod(".", 0o755)
+    try:
+        with as_nobody():
+            found = find(["tree"], recursive=True)
+    finally:
+        os.chmod("tree/shut", 0o755)
+    made = choose_targets(found, Destination())
+    assert [job.source for job in made] == ["tree/a.png", "tree/shut", "tree/z/c.png"]
+    assert [job.problem for job in made] == [
+        None, ("cannot be read (Permission denied)", "Check its mode"), None,
+    ]  # fmt: skip
+
+
+def test_directories_may_be_nested_as_deep_as_names_can_be():
+    depth = 1500
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    save("deep.png")
+    for _ in range(depth):
+        os.chdir("..")
+    ((source, target),) = jobs(["d"], recursive=True, out_dir="out")
+    assert source == os.path.join(*["d"] * depth, "deep.png")
+    assert target == os.path.join("out", *["d"] * (depth - 1), "deep.png")
+
+
+def test_what_lies_deeper_than_names_can_be_fails_alone():
+    save("d/a.png")
+    top = os.getcwd()
+    for _ in range(30):
+        os.makedirs("d/" + "e" * 200, exist_ok=True)
+        os.chdir("d/" + "e" * 200)
+    save("deep.png")
+    os.chdir(top)
+    made = choose_targets(find(["d"], recursive=True), Destination(out_dir="out"))
+    good, bad = made
+    assert (good.source, good.problem) == ("d/a.png", None)
+    assert bad.problem == (
+        "cannot be read (File name too long)", "Run kquant farther inside",
+    )  # fmt: skip
 
 
 def test_globs_that_the_shell_left_are_expanded():
     save("b.png", "a.png", "sub/c.png", "[x].png")
-    assert [one.path for one in find_inputs(["?.png"], recursive=False)] == [
+    assert [one.path for one in find(["?.png"], recursive=False)] == [
         "a.png", "b.png",
     ]  # fmt: skip
-    deep = [one.path for one in find_inputs(["**/[ac].png"], recursive=False)]
+    deep = [one.path for one in find(["**/[ac].png"], recursive=False)]
     assert deep == ["a.png", "sub/c.png"]
     # A name that is there is no glob, and a glob that fits nothing is a name.
-    assert [one.path for one in find_inputs(["[x].png"], recursive=False)] == [
-        "[x].png"
-    ]
-    assert [one.path for one in find_inputs(["no*.png"], recursive=False)] == [
-        "no*.png"
-    ]
+    assert [one.path for one in find(["[x].png"], recursive=False)] == ["[x].png"]
+    assert [one.path for one in find(["no*.png"], recursive=False)] == ["no*.png"]
 
 
 def test_a_file_that_is_named_twice_is_taken_once():
     save("t/a.png")
     names = ["t/a.png", "./t/../t/a.png", "t/*.png", "t"]
-    found = find_inputs(names, recursive=True)
+    found = find(names, recursive=True)
     assert [one.path for one in found] == ["t/a.png"]
 
 
@@ -110,12 +187,17 @@ def test_mirrored_names_stay_within_the_directory():
 
 def test_found_files_of_one_name_do_not_stop_the_others():
     save("t/logo.png", "t/logo.jpg", "t/other.png")
-    found = find_inputs(["t"], recursive=True)
+    found = find(["t"], recursive=True)
     made = choose_targets(found, Destination(out_dir="out"))
-    assert [(job.source, job.clash) for job in made] == [
-        ("t/logo.jpg", "t/logo.png"), ("t/logo.png", "t/logo.jpg"),
-        ("t/other.png", None),
-    ]  # fmt: skip
+    other = {"t/logo.jpg": "t/logo.png", "t/logo.png": "t/logo.jpg"}
+    assert [job.source for job in made] == [*other, "t/other.png"]
+    assert made[2].problem is None
+    for job in made[:2]:
+        what, advice = job.problem
+        assert what == (
+            f"its result, {job.target}, would also be that of {other[job.source]}"
+        )
+        assert advice == "Name them after their whole names (--full-names)"
     whole = jobs(["t"], recursive=True, out_dir="out", full_names=True)
     assert [target for _, target in whole] == [
         "out/logo.jpg.png", "out/logo.png.png", "out/other.png.png",

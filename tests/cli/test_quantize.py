@@ -135,7 +135,7 @@ def test_a_region_that_came_out_badly_is_warned_of(folder, capsys):
 def test_every_option_reaches_the_library(folder, monkeypatch, arguments):
     asked = {}
 
-    def spy(source, target, settings):
+    def spy(source, target, settings, before_writing):
         asked.update(source=source, target=target, **settings.given)
         raise kquant.ImageFileError(source, "stop", "Here")
 
