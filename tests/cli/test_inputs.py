@@ -101,18 +101,33 @@ def test_a_directory_that_cannot_be_read_fails_alone():
     ]  # fmt: skip
 
 
-def test_directories_may_be_nested_as_deep_as_names_can_be():
-    depth = 1500
+@contextlib.contextmanager
+def nested(depth):
+    """Directories called d, one in another; taken away again, since shutil.rmtree,
+    which pytest cleans up with, calls itself once a directory."""
     for _ in range(depth):
         os.mkdir("d")
         os.chdir("d")
     save("deep.png")
     for _ in range(depth):
         os.chdir("..")
-    ((source, target),) = jobs(["d"], recursive=True, out_dir="out")
+    try:
+        yield
+    finally:
+        for _ in range(depth):
+            os.chdir("d")
+        os.remove("deep.png")
+        for _ in range(depth):
+            os.chdir("..")
+            os.rmdir("d")
+
+
+def test_directories_may_be_nested_as_deep_as_names_can_be():
+    depth = 1500
+    with nested(depth):
+        ((source, target),) = jobs(["d"], recursive=True, out_dir="out")
     assert source == os.path.join(*["d"] * depth, "deep.png")
     assert target == os.path.join("out", *["d"] * (depth - 1), "deep.png")
-
 
 def test_what_lies_deeper_than_names_can_be_fails_alone():
     save("d/a.png")
