@@ -129,6 +129,7 @@ def test_directories_may_be_nested_as_deep_as_names_can_be():
     assert source == os.path.join(*["d"] * depth, "deep.png")
     assert target == os.path.join("out", *["d"] * (depth - 1), "deep.png")
 
+
 def test_what_lies_deeper_than_names_can_be_fails_alone():
     save("d/a.png")
     top = os.getcwd()
