@@ -32,10 +32,19 @@ def main():
     parser.add_argument("kind", choices=KINDS, help="what is done to it")
     parser.add_argument("--seed", type=int, help="by default another one each time")
     parser.add_argument("--seconds", type=float, default=1e9, help="of random calls")
-    parser.add_argument("--count", type=int, default=20_000, help="of calls (20000) or rounds of threads (200)")
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=20_000,
+        help="of calls (20000) or rounds of threads (200)",
+    )
     parser.add_argument("--number", type=int, help="this random call alone")
     parser.add_argument("--every", type=int, default=1, help="so-manieth allocation")
-    parser.add_argument("--only", action="append", help="calls with this in their name, or this part of the rounds")
+    parser.add_argument(
+        "--only",
+        action="append",
+        help="calls with this in their name, or this part of the rounds",
+    )
     options = parser.parse_args()
     if options.seed is None:
         options.seed = int.from_bytes(os.urandom(4), "big")

@@ -94,7 +94,12 @@ SHARED = {
     "mapped oklab": lambda v: v.palette.map(v.rgb, space="oklab", threads=1).indices,
     "dithered": lambda v: v.palette.map(v.rgb, dither=True, threads=2).indices,
     "blue noise": lambda v: v.palette.map(v.rgb, dither="blue-noise").indices,
-    "names": lambda v: (v.palette.hex, hash(v.palette), repr(v.palette), len(v.palette)),
+    "names": lambda v: (
+        v.palette.hex,
+        hash(v.palette),
+        repr(v.palette),
+        len(v.palette),
+    ),
     "figures": lambda v: (v.image.psnr, v.image.max_error, v.image.quality),
     "worst": lambda v: repr(v.image.worst(v.rgb)),
     "array": lambda v: v.image.to_array(),
