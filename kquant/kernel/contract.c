@@ -1,9 +1,14 @@
 /* What a caller may ask about values before it hands them on. Loops go on to their end,
 as they become vector operations without a branch. */
+#include <fenv.h>
+
 #include "kquant.h"
 
+/* The rounding of the processor is the caller's: it is put back. */
 int kq_is_exact(void)
 {
+    const int callers = fegetround();
+    fesetround(FE_TONEAREST);
     /* Compilers cannot know what a volatile variable holds. */
     volatile double most = 9007199254740992.0, one = 1, near = 1 + DBL_EPSILON;
     volatile double five = 5, three = 3, square = near * near;
@@ -11,9 +16,13 @@ int kq_is_exact(void)
     const double quotients[] = {five / d, one / d, near / d, most / d};
     /* The sum is not taken apart, the product is rounded before the difference, and no
     division is made a product with the reciprocal. */
-    return (a + b) - a == 0 && c * c - square == 0 && quotients[0] == 5.0 / 3.0
-           && quotients[1] == 1.0 / 3.0 && quotients[2] == (1 + DBL_EPSILON) / 3.0
-           && quotients[3] == 9007199254740992.0 / 3.0;
+    const volatile int exact = (a + b) - a == 0 && c * c - square == 0
+                               && quotients[0] == 5.0 / 3.0 && quotients[1] == 1.0 / 3.0
+                               && quotients[2] == (1 + DBL_EPSILON) / 3.0
+                               && quotients[3] == 9007199254740992.0 / 3.0;
+    if (callers >= 0)
+        fesetround(callers);
+    return exact;
 }
 
 int kq_are_labels(const uint8_t *labels, size_t n, size_t k)

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for oracle.py and test_ker
 import allocations
 import leaks
 import random_calls
+import threads
 
 from kquant.files.voices import divert
 
@@ -22,6 +23,7 @@ KINDS = {
     "random-calls": random_calls.main,
     "allocations": allocations.main,
     "leaks": leaks.main,
+    "threads": threads.main,
 }
 
 
@@ -30,10 +32,19 @@ def main():
     parser.add_argument("kind", choices=KINDS, help="what is done to it")
     parser.add_argument("--seed", type=int, help="by default another one each time")
     parser.add_argument("--seconds", type=float, default=1e9, help="of random calls")
-    parser.add_argument("--count", type=int, default=20_000, help="of calls (20000)")
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=20_000,
+        help="of calls (20000) or rounds of threads (200)",
+    )
     parser.add_argument("--number", type=int, help="this random call alone")
     parser.add_argument("--every", type=int, default=1, help="so-manieth allocation")
-    parser.add_argument("--only", action="append", help="calls with this in their name")
+    parser.add_argument(
+        "--only",
+        action="append",
+        help="calls with this in their name, or this part of the rounds",
+    )
     options = parser.parse_args()
     if options.seed is None:
         options.seed = int.from_bytes(os.urandom(4), "big")

@@ -35,3 +35,7 @@ def test_memory_that_fails_is_named_and_changes_no_picture():
 def test_nothing_stays_of_calls():
     said = run("leaks", "--count=30", "--only=save", "--only=taken", "--only=cut")
     assert ": 0 wrong\n" in said
+
+
+def test_twelve_threads_get_what_one_gets():
+    assert "rounds 4: 0 wrong\n" in run("threads", "--count=4")
