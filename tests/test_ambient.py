@@ -25,7 +25,8 @@ rgb = np.load(folder / "rgb.npy")
 found = hashlib.sha256()
 rgba = np.dstack([rgb, np.arange(rgb[..., 0].size).reshape(rgb.shape[:2]) % 256])
 for image, options in [
-    (rgb, {{}}), (rgb, {{"space": "oklab", "effort": "best"}}), (rgb, {{"space": "lab"}}),
+    (rgb, {{}}), (rgb, {{"space": "lab"}}),
+    (rgb, {{"space": "oklab", "effort": "best"}}),
     (rgb / 255, {{"space": "linear", "dither": True}}),
     (rgba.astype(np.uint8), {{"effort": "fast", "dither": "blue-noise"}}),
     (rgb, {{"min_psnr": 27.5, "order": "lightness"}}),

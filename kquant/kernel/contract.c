@@ -4,10 +4,12 @@ as they become vector operations without a branch. */
 
 #include "kquant.h"
 
-/* The rounding of the processor is the caller's: it is put back. */
+/* The state of the processor is the caller's: it is put back. fegetround() would ask one
+of the two units of x86 alone. */
 int kq_is_exact(void)
 {
-    const int callers = fegetround();
+    fenv_t callers;
+    fegetenv(&callers);
     fesetround(FE_TONEAREST);
     /* Compilers cannot know what a volatile variable holds. */
     volatile double most = 9007199254740992.0, one = 1, near = 1 + DBL_EPSILON;
@@ -20,8 +22,7 @@ int kq_is_exact(void)
                                && quotients[0] == 5.0 / 3.0 && quotients[1] == 1.0 / 3.0
                                && quotients[2] == (1 + DBL_EPSILON) / 3.0
                                && quotients[3] == 9007199254740992.0 / 3.0;
-    if (callers >= 0)
-        fesetround(callers);
+    fesetenv(&callers);
     return exact;
 }
 

@@ -1,7 +1,7 @@
-"""Twelve threads at once, with objects of their own and shared ones, for the first time.
+"""Twelve threads at once, with objects of their own and with shared ones.
 
-Each has to get what one thread gets. Meanwhile a picture is overwritten while it is
-read, and children are forked.
+All of these are used for the first time. Each thread has to get what one thread gets.
+Meanwhile a picture is overwritten while it is read, and children are forked.
 """
 
 import os
