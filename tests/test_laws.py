@@ -1,5 +1,6 @@
 """The laws that quantize() promises, each against brute force."""
 
+import os
 import subprocess
 import sys
 
@@ -144,7 +145,7 @@ def test_any_run_and_process(picture, tmp_path):
         ran = subprocess.run(
             [sys.executable, "-c", code],
             cwd=tmp_path,
-            env={"PYTHONHASHSEED": hash_seed},
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
             capture_output=True,
             check=True,
         )
